@@ -1,0 +1,27 @@
+/* cli.h: the program `plummet` as a function, so that your own architecture can join every command. */
+#ifndef PLUMMET_CLI_H
+#define PLUMMET_CLI_H
+
+#include <plummet/plummet.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* An architecture that --arch knows by name.  `build` gets the input node and returns the node of the logits. */
+typedef struct {
+    const char *name, *summary; /* "fcn", "fully connected: --depth, --width" */
+    plm_node (*build)(plm_node x, int64_t classes, int depth, int64_t width);
+} plm_arch;
+
+typedef struct {
+    const plm_arch *archs; /* ends with a name of NULL; NULL: none */
+} plm_cli_extra;
+
+/* Runs one command; returns the exit status: 0, 1 (failure) or 2 (usage).  Prints to stdout and stderr. */
+PLM_API int plm_main(int argc, char **argv, const plm_cli_extra *extra);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,102 @@
+/* data.h: data sets and loaders. */
+#ifndef PLUMMET_DATA_H
+#define PLUMMET_DATA_H
+
+#include <plummet/core.h>
+#include <plummet/nn.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct plm_dataset plm_dataset;
+
+/* ------------------------------------------------------------------ your own arrays */
+
+typedef struct {
+    plm_tensor         x;       /* [n, ...] f32 or u8, row-major; copied                                             */
+    plm_tensor         y;       /* labels [n] i64 in 0..classes-1, or regression targets [n, d] (or [n]) f32; copied */
+    int                classes; /* 0: the largest label + 1; ignored for regression                                  */
+    const char *const *class_names; /* NULL: "0", "1", ... ; else `classes` names                              */
+    const plm_normalization *normalization; /* NULL: none                                                           */
+} plm_arrays_desc;
+PLM_API plm_dataset *plm_dataset_from_arrays(plm_ctx *ctx, const plm_arrays_desc *desc);
+
+/* A comma-separated file with a header line; `label` names the column of labels (text or numbers: classes are the distinct
+ * values, in sorted order: as numbers if all are).  All other columns are numbers.  Errors name file, line and column.
+ *
+ * With .normalize each column has its mean subtracted and is divided by its standard deviation, both over all rows (a
+ * constant column becomes 0).  Up to PLM_MAX_CHANNELS columns, that is the data set's normalisation, one channel a column,
+ * which a saved network keeps, so that it can be given raw rows.  With more columns there is no room for it there: the
+ * numbers are standardised as they are loaded and plm_dataset_normalization is NULL. */
+typedef struct {
+    const char *label;     /* required                                                          */
+    bool        normalize; /* see above                                                         */
+} plm_csv_desc;
+PLM_API plm_dataset *plm_dataset_from_csv(plm_ctx *ctx, const char *path, const plm_csv_desc *desc);
+
+/* Samples made on demand.  `get` fills x (the product of x_shape floats) and *label; false after plm_ctx_fail. */
+typedef struct {
+    int64_t   count;
+    plm_shape x_shape; /* without the batch axis */
+    int       classes;
+    bool (*get)(void *user, plm_ctx *ctx, int64_t index, float *x, int64_t *label);
+    void *user;
+} plm_callback_desc;
+PLM_API plm_dataset *plm_dataset_from_callback(plm_ctx *ctx, const plm_callback_desc *desc);
+
+/* ------------------------------------------------------------------ named data sets */
+
+typedef struct {
+    bool        test; /* the test split; false: training                                                            */
+    const char *dir;  /* where files are; NULL: $PLUMMET_DATA, ~/.cache/plummet, /usr/share/datasets, each also with
+                         the data set's name as a folder below                                                      */
+} plm_named_desc;
+/* "digits" (compiled in: 1,500 training and 297 test images of 8x8), "mnist", "fashion-mnist" (IDX files, gzipped or not).
+ * Normalised as agd.md prescribes.  A name that is not known, or files that are not there, is an error that says where it
+ * looked. */
+PLM_API plm_dataset *plm_dataset_named(plm_ctx *ctx, const char *name, const plm_named_desc *desc);
+
+PLM_API void plm_dataset_free(plm_dataset *d); /* loaders of it must be freed before */
+
+/* Splits into two that share the memory of `d`: `first` gets floor(fraction count) samples drawn by the context's seed,
+ * `second` the rest, both in the original order.  `d` itself may be freed after.  With .ordered: the first ones, as they are. */
+typedef struct {
+    bool ordered;
+} plm_split_desc;
+PLM_API bool plm_dataset_split(plm_dataset *d, double fraction, const plm_split_desc *desc, plm_dataset **first,
+                               plm_dataset **second) PLM_MUST_CHECK;
+
+PLM_API int64_t                  plm_dataset_count(const plm_dataset *d);
+PLM_API plm_shape                plm_dataset_x_shape(const plm_dataset *d); /* of one sample */
+PLM_API int                      plm_dataset_classes(const plm_dataset *d); /* 0: regression */
+PLM_API const char              *plm_dataset_class(const plm_dataset *d, int i);
+PLM_API const char              *plm_dataset_name(const plm_dataset *d); /* "digits", "csv:FILE", "arrays" ... */
+PLM_API const plm_normalization *plm_dataset_normalization(const plm_dataset *d);
+
+/* ------------------------------------------------------------------ loader */
+
+typedef struct plm_loader plm_loader;
+
+typedef struct {
+    int64_t batch; /* samples at a time; 0 means 128; the last batch of an epoch may be shorter                       */
+    bool shuffle;  /* a new order every epoch, a function of (context seed, epoch)                                    */
+} plm_loader_desc;
+
+/* x [n, ...] f32, normalised; y [n] i64 labels or [n, d] f32 targets; lent until the next call. */
+typedef struct {
+    plm_tensor x, y;
+    int64_t    count;
+} plm_batch;
+
+PLM_API plm_loader *plm_loader_new(plm_dataset *d, const plm_loader_desc *desc);
+PLM_API void        plm_loader_free(plm_loader *l);
+/* False at the end of an epoch (the next call begins the next one) and on error. */
+PLM_API bool plm_loader_next(plm_loader *l, plm_batch *batch);
+/* Puts the loader at the beginning of an epoch (0, 1, ...). */
+PLM_API void plm_loader_seek(plm_loader *l, int64_t epoch);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

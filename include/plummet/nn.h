@@ -1,0 +1,195 @@
+/* nn.h: the module graph, what can be asked of it without running it, and its files. */
+#ifndef PLUMMET_NN_H
+#define PLUMMET_NN_H
+
+#include <plummet/autograd.h>
+#include <plummet/ops.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ building */
+
+/* A block is a plain C function from node to node.  A graph freezes at its first apply or optimiser: building more after
+ * that is an error. */
+typedef struct plm_graph plm_graph;
+
+typedef struct {
+    plm_graph *graph;
+    int32_t    id; /* -1: empty, what a failed call returns */
+} plm_node;
+
+PLM_API plm_graph *plm_graph_new(plm_ctx *ctx);
+PLM_API void       plm_graph_free(plm_graph *g);
+PLM_API plm_ctx   *plm_graph_ctx(const plm_graph *g);
+
+/* Names of modules made between scope and scope_end get the prefix "NAME."; scopes nest. */
+PLM_API void plm_graph_scope(plm_graph *g, const char *fmt, ...) PLM_PRINTF(2, 3);
+PLM_API void plm_graph_scope_end(plm_graph *g);
+
+/* The graph's one input: shape WITHOUT the batch axis.  The graph's one output, with a name of its own. */
+PLM_API plm_node plm_nn_input(plm_graph *g, plm_shape shape);
+PLM_API void     plm_graph_output(plm_node node, const char *name);
+
+/* Keeps a node's value readable after apply (plm_node_value) and out of fusion. */
+PLM_API void plm_node_keep(plm_node node);
+
+/* Every desc has .name; NULL means kind and number ("relu3").  Parameters are NAME.weight, NAME.bias ... as in PyTorch. */
+typedef struct {
+    const char *name;
+    int64_t     out;  /* output features; required                                    */
+    bool        bias; /* false: none, as Automatic Gradient Descent (AGD) expects      */
+} plm_linear_desc;
+
+typedef struct {
+    const char *name;
+    int64_t     out;    /* output channels; required            */
+    int         kernel; /* side of the square window; 0 means 3 */
+    int         stride; /* 0 means 1                            */
+    int         pad;    /* zeros added on EACH side             */
+    bool        bias;
+} plm_conv2d_desc;
+
+typedef struct {
+    const char *name;
+    double      eps;      /* 0 means 1e-5                                     */
+    double      momentum; /* 0 means 0.1                                      */
+    bool        affine;   /* learn a scale and a shift (weight, bias)         */
+} plm_batch_norm_desc;
+
+typedef struct {
+    const char *name;
+    int         kernel; /* required        */
+    int         stride; /* 0 means kernel  */
+    int         pad;
+} plm_pool2d_desc;
+
+typedef struct {
+    const char *name;
+    double      scale; /* 0 means 1 */
+} plm_relu_desc;
+
+typedef struct {
+    const char *name;
+} plm_module_desc;
+
+PLM_API plm_node plm_nn_linear(plm_node x, const plm_linear_desc *desc);         /* x [in]                           */
+PLM_API plm_node plm_nn_conv2d(plm_node x, const plm_conv2d_desc *desc);         /* x [c,h,w]                        */
+PLM_API plm_node plm_nn_batch_norm(plm_node x, const plm_batch_norm_desc *desc); /* x [c] or [c,h,w]                 */
+PLM_API plm_node plm_nn_max_pool2d(plm_node x, const plm_pool2d_desc *desc);
+PLM_API plm_node plm_nn_avg_pool2d(plm_node x, const plm_pool2d_desc *desc);
+PLM_API plm_node plm_nn_relu(plm_node x, const plm_relu_desc *desc);
+PLM_API plm_node plm_nn_tanh(plm_node x, const plm_module_desc *desc);
+PLM_API plm_node plm_nn_sigmoid(plm_node x, const plm_module_desc *desc);
+PLM_API plm_node plm_nn_flatten(plm_node x);         /* [c,h,w] to [c*h*w]               */
+PLM_API plm_node plm_nn_add(plm_node a, plm_node b); /* a residual connection: one shape */
+
+/* ------------------------------------------------------------------ asking */
+
+PLM_API plm_shape plm_node_shape(plm_node node); /* without the batch axis */
+
+typedef struct {
+    const char       *name;
+    const char       *kind; /* "linear", "conv2d" ... */
+    int               inputs[2], input_count;
+    int               consumers;
+    int               depth; /* weight layers on the longest path from the input up to and with this node */
+    plm_shape         shape; /* of its output, without the batch axis */
+    plm_param *const *params;
+    int               param_count;
+    int64_t           macs; /* multiply-adds for one sample */
+} plm_node_info;
+
+PLM_API int  plm_graph_node_count(const plm_graph *g);
+PLM_API bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info); /* lent until the graph is freed */
+
+/* A weight-bearing layer: what an optimiser derives its step from. */
+typedef struct {
+    const char *name, *kind;
+    int64_t     d_in, d_out;
+    int         kernel_h, kernel_w; /* 1 x 1 for linear                        */
+    int         groups;
+    int         index;         /* 0 .. L-1, in order of building          */
+    int         depth;         /* 1 .. : place on the longest path        */
+    plm_param  *weight, *bias; /* bias: NULL for none                     */
+} plm_layer;
+
+PLM_API int              plm_graph_layer_count(const plm_graph *g);
+PLM_API const plm_layer *plm_graph_layer(const plm_graph *g, int i);
+PLM_API int64_t          plm_layer_fan_in(const plm_layer *l); /* d_in kernel_h kernel_w / groups, as in PyTorch */
+PLM_API int64_t          plm_layer_fan_out(const plm_layer *l);
+
+PLM_API int        plm_graph_param_count(const plm_graph *g); /* statistics included */
+PLM_API plm_param *plm_graph_param(const plm_graph *g, int i);
+PLM_API plm_param *plm_graph_param_named(const plm_graph *g, const char *name); /* NULL: no such, not an error */
+
+typedef struct {
+    int     layers;            /* weight tensors                                        */
+    int     depth;             /* weight layers on the longest path                     */
+    int64_t parameters;        /* trainable numbers                                     */
+    int64_t macs;              /* multiply-adds, forward, one sample                    */
+    int64_t activation_floats; /* sum of node outputs, one sample: what a tape without fusion or reuse would hold */
+} plm_graph_info;
+PLM_API plm_graph_info plm_graph_summary(const plm_graph *g);
+PLM_API plm_shape      plm_graph_input_shape(const plm_graph *g);
+PLM_API plm_shape      plm_graph_output_shape(const plm_graph *g);
+
+/* ------------------------------------------------------------------ weights */
+
+typedef enum {
+    PLM_INIT_AGD = 1, /* weights semi-orthogonal per tap, times sqrt(d_out / (d_in taps)); arXiv 2304.05187           */
+    PLM_INIT_PYTORCH /* weights and biases uniform in +-1/sqrt(fan_in); norm scale 1, shift 0                         */
+} plm_init;
+
+/* Draws every parameter from (context seed, parameter name, element): the same in any order, for any thread count. */
+PLM_API bool plm_graph_init(plm_graph *g, plm_init scheme);
+PLM_API bool plm_graph_initialized(const plm_graph *g); /* initialised or loaded */
+
+/* ------------------------------------------------------------------ running */
+
+/* Runs the graph on x [n, input shape...]; the result lives on x's tape.  x's tape decides training or evaluation. */
+PLM_API plm_val plm_graph_apply(plm_graph *g, plm_val x);
+/* The value of a node marked by plm_node_keep in the last apply on this tape. */
+PLM_API plm_val plm_node_value(plm_node node, plm_tape *tape);
+
+/* Inference on plain arrays: x [n, input...] row-major to y [n, output...]; in chunks, evaluation mode. */
+PLM_API bool plm_graph_predict(plm_graph *g, const float *x, int64_t n, float *y) PLM_MUST_CHECK;
+
+/* ------------------------------------------------------------------ files */
+
+/* What a file keeps beside the network, so that raw data can be predicted: x' = (x * scale - mean[c]) / std[c]. */
+#define PLM_MAX_CHANNELS 16
+typedef struct {
+    double scale;    /* 0 means 1; 1/255 for bytes           */
+    int    channels; /* 0: no normalisation; 1: one mean and std for everything; else one per channel (axis 0) */
+    double mean[PLM_MAX_CHANNELS], std[PLM_MAX_CHANNELS];
+} plm_normalization;
+
+PLM_API void                     plm_graph_set_normalization(plm_graph *g, const plm_normalization *n); /* copied */
+PLM_API const plm_normalization *plm_graph_normalization(const plm_graph *g);
+PLM_API void                     plm_graph_set_classes(plm_graph *g, const char *const *names, int count); /* copied */
+PLM_API const char              *plm_graph_class(const plm_graph *g, int i); /* NULL: no such */
+PLM_API int                      plm_graph_class_count(const plm_graph *g);
+
+/* safetensors: PyTorch's names and shapes, row-major f32; graph, input shape, normalisation and class names as JSON in
+ * __metadata__.  Written beside and renamed: the file is the old one or the new one, never half. */
+PLM_API bool plm_graph_save(const plm_graph *g, const char *path) PLM_MUST_CHECK;
+/* Rebuilds a network from such a file alone.  NULL on error. */
+PLM_API plm_graph *plm_graph_open(plm_ctx *ctx, const char *path) PLM_MUST_CHECK;
+/* Fills a graph built in code; missing, extra and misshapen tensors are named, and then nothing is changed. */
+PLM_API bool plm_graph_load(plm_graph *g, const char *path) PLM_MUST_CHECK;
+
+/* ------------------------------------------------------------------ zoo */
+
+typedef struct {
+    int     depth; /* weight layers, at least 2; 0 means 10 */
+    int64_t width; /* 0 means 256                           */
+} plm_fcn_desc;
+/* flatten, then `depth` linear layers with y = sqrt(2) max(x, 0) between them; names initial, layers.0 ..., final. */
+PLM_API plm_node plm_zoo_fcn(plm_node x, int64_t classes, const plm_fcn_desc *desc);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,122 @@
+/* ops.h: differentiable functions of values.  Each validates its operands, computes at once and appends itself to the
+ * tape its operands live on.  On error: one sentence in the context, an empty value back. */
+#ifndef PLUMMET_OPS_H
+#define PLUMMET_OPS_H
+
+#include <plummet/autograd.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ linear algebra */
+
+/* y[..,i,j] = sum_k a[..,i,k] b[..,k,j].   a [m,k] b [k,n], or a [p,m,k] b [p,k,n], y [m,n] or [p,m,n]. */
+PLM_API plm_val plm_matmul(plm_val a, plm_val b);
+
+/* y[n,o] = sum_i x[n,i] w[o,i] + b[o].   x [n,in], w [out,in], b [out] or an empty value (plm_none) for no bias. */
+PLM_API plm_val plm_linear(plm_val x, plm_val w, plm_val b);
+#define plm_none ((plm_val) { NULL, -1, 0 })
+
+typedef struct {
+    int stride; /* 0 means 1                                 */
+    int pad;    /* zeros added on EACH side; 0 means none    */
+} plm_conv2d_op_desc;
+
+/* y[n,k,i,j] = b[k] + sum over c,p,q of x[n, c, i*stride + p - pad, j*stride + q - pad] * w[k,c,p,q]      (no kernel flip)
+ *   x [n,c,h,w], w [k,c,r,s], b [k] or plm_none, y [n,k,h',w'] with h' = floor((h + 2*pad - r) / stride) + 1
+ *   PLM_ERR_SHAPE: channels differ, or the window is larger than the padded input.  Source: Dumoulin & Visin 2016, 2.4. */
+PLM_API plm_val plm_conv2d(plm_val x, plm_val w, plm_val b, const plm_conv2d_op_desc *desc);
+
+typedef struct {
+    double eps;      /* 0 means 1e-5                                                     */
+    double momentum; /* 0 means 0.1: running = (1 - momentum) running + momentum batch   */
+} plm_batch_norm_op_desc;
+
+/* y = (x - mean) / sqrt(var + eps) * scale + shift, per channel (axis 1).   x [n,c] or [n,c,h,w]; scale, shift [c], both or
+ * neither (plm_none).  Training: mean and population variance of the batch; running_mean and running_var (parameters of
+ * role PLM_ROLE_STATISTIC, both or neither NULL) take the batch's mean and n/(n-1) times its variance.  Evaluation: the
+ * running statistics.  Source: Ioffe & Szegedy 2015, algorithm 1; running update as in PyTorch. */
+PLM_API plm_val plm_batch_norm(plm_val x, plm_val scale, plm_val shift, plm_param *running_mean, plm_param *running_var,
+                               const plm_batch_norm_op_desc *desc);
+
+typedef struct {
+    int kernel; /* side of the square window; required         */
+    int stride; /* 0 means kernel                              */
+    int pad;    /* on EACH side, at most kernel/2; 0 means none */
+} plm_pool2d_op_desc;
+
+/* Largest or mean value of each window; padding never wins a maximum and counts as zeros in a mean.   x [n,c,h,w]. */
+PLM_API plm_val plm_max_pool2d(plm_val x, const plm_pool2d_op_desc *desc);
+PLM_API plm_val plm_avg_pool2d(plm_val x, const plm_pool2d_op_desc *desc);
+
+/* ------------------------------------------------------------------ element by element */
+
+/* NumPy broadcasting: shapes aligned at their last axis, extents equal or 1.  [2,3] + [3,2] is an error naming both. */
+PLM_API plm_val plm_add(plm_val a, plm_val b);
+PLM_API plm_val plm_sub(plm_val a, plm_val b);
+PLM_API plm_val plm_mul(plm_val a, plm_val b);
+PLM_API plm_val plm_div(plm_val a, plm_val b);
+
+PLM_API plm_val plm_scale(plm_val x, double factor); /* y = factor x                                 */
+PLM_API plm_val plm_exp(plm_val x);
+PLM_API plm_val plm_log(plm_val x);    /* natural; log 0 = -infinity                   */
+PLM_API plm_val plm_sqrt(plm_val x);   /* dy/dx = 1 / (2 y), infinite at 0             */
+PLM_API plm_val plm_square(plm_val x); /* y = x^2                                      */
+PLM_API plm_val plm_abs(plm_val x);    /* derivative 0 at 0                            */
+PLM_API plm_val plm_tanh(plm_val x);
+PLM_API plm_val plm_sigmoid(plm_val x); /* y = 1 / (1 + e^-x)                           */
+
+#define PLM_SQRT2 1.41421356237309504880
+typedef struct {
+    double scale; /* 0 means 1 */
+} plm_relu_op_desc;
+PLM_API plm_val plm_relu(plm_val                 x,
+                         const plm_relu_op_desc *desc); /* y = scale max(x, 0); derivative 0 at 0; nan stays nan */
+
+/* Along one axis; negative axes count from the end.  The maximum is taken out first, so large inputs are safe. */
+PLM_API plm_val plm_softmax(plm_val x, int axis);
+PLM_API plm_val plm_log_softmax(plm_val x, int axis);
+
+/* ------------------------------------------------------------------ shape */
+
+typedef struct {
+    const int *axes; /* NULL: all                                                  */
+    int        count;
+    bool       keep; /* keep reduced axes with extent 1                            */
+} plm_reduce_desc;
+PLM_API plm_val plm_sum(plm_val x, const plm_reduce_desc *desc); /* accumulates in double */
+PLM_API plm_val plm_mean(plm_val x, const plm_reduce_desc *desc);
+
+/* Same elements, other extents; one extent may be -1 (inferred).  plm_flatten: [n, everything else]. */
+PLM_API plm_val plm_reshape(plm_val x, plm_shape shape);
+PLM_API plm_val plm_flatten(plm_val x);
+/* y's axis i is x's axis perm[i]; `perm` has as many entries as x has axes. */
+PLM_API plm_val plm_transpose(plm_val x, const int *perm);
+
+/* ------------------------------------------------------------------ losses: scalars */
+
+/* mean over all elements of (f - y)^2; f and y of one shape. */
+PLM_API plm_val plm_mse(plm_val f, plm_val y);
+
+typedef struct {
+    double target; /* value at the label's place; 0 means sqrt(classes) */
+} plm_onehot_desc;
+/* mean over batch and classes of (f - target onehot(label))^2.   f [n,c] f32, labels [n] i64 in 0..c-1 (copied). */
+PLM_API plm_val plm_mse_onehot(plm_val f, plm_tensor labels, const plm_onehot_desc *desc);
+/* mean over the batch of ||f - y||^2 / (2 c) with y = target onehot(label): half of plm_mse_onehot; the paper's theory. */
+PLM_API plm_val plm_square_loss(plm_val f, plm_tensor labels, const plm_onehot_desc *desc);
+/* mean over the batch of -log softmax(f)[label].   f [n,c], labels [n] i64 (copied). */
+PLM_API plm_val plm_cross_entropy(plm_val f, plm_tensor labels);
+
+/* ------------------------------------------------------------------ reading results */
+
+/* Index of the largest element of each row of f [n,c] (the first of equals), into dst[n]. */
+PLM_API bool plm_argmax(plm_val f, int64_t *dst, int64_t n);
+/* Fraction of rows of f [n,c] whose argmax is the label; nan on error. */
+PLM_API double plm_accuracy(plm_val f, plm_tensor labels);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

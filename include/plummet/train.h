@@ -1,0 +1,100 @@
+/* train.h: the training loop and run folders. */
+#ifndef PLUMMET_TRAIN_H
+#define PLUMMET_TRAIN_H
+
+#include <plummet/data.h>
+#include <plummet/optim.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum { PLM_LOSS_MSE = 0, PLM_LOSS_XENT, PLM_LOSS_SQUARE } plm_loss;
+/* mse: plm_mse_onehot, or plm_mse for regression targets; xent: plm_cross_entropy; square: plm_square_loss. */
+PLM_API plm_val plm_loss_apply(plm_loss loss, plm_val out, plm_tensor y);
+
+/* Means over samples, accumulated in double; accuracy is 0..1, nan for regression. */
+typedef struct {
+    double  loss, acc;
+    int64_t count;
+} plm_score;
+/* Evaluation mode, batches of `batch` (0 means 128). */
+PLM_API bool plm_evaluate(plm_graph *net, plm_dataset *data, plm_loss loss, int64_t batch,
+                          plm_score *score) PLM_MUST_CHECK;
+
+typedef struct {
+    double mean, min, max;
+} plm_range;
+
+/* One row of metrics.csv; what does not exist is nan. */
+typedef struct {
+    int       epoch; /* 0: the untrained network */
+    plm_score train, test, val;
+    plm_range eta, update; /* over the epoch's steps */
+    double    seconds;     /* training only */
+} plm_epoch;
+
+/* One training step. */
+typedef struct {
+    int64_t              step; /* 1, 2, ... over all epochs */
+    int64_t              steps_per_epoch;
+    int                  epoch; /* 1, 2, ... */
+    double               loss, acc;
+    const plm_step_info *info;
+} plm_step;
+
+typedef struct {
+    int          epochs;     /* 0 means 10                                          */
+    int64_t      batch;      /* 0 means 128                                         */
+    int64_t      test_batch; /* 0: as batch                                         */
+    plm_loss     loss;
+    plm_dataset *test, *val; /* NULL: none                                          */
+    bool         epoch_zero; /* row 0 also has the train columns and eta, from one pass without a step; batch norm's
+                                running statistics are as before afterwards         */
+    /* Called after each step and each epoch (epoch 0 first).  False stops training: plm_train returns true.  NULL: none. */
+    bool (*on_step)(void *user, const plm_step *step);
+    bool (*on_epoch)(void *user, const plm_epoch *epoch);
+    void *user;
+} plm_train_desc;
+
+/* Trains `net` with `opt` on `data`; every sample once an epoch, shuffled, the short last batch too.  `last` (may be NULL)
+ * gets the last epoch's row. */
+PLM_API bool plm_train(plm_graph *net, plm_optimizer *opt, plm_dataset *data, const plm_train_desc *desc,
+                       plm_epoch *last) PLM_MUST_CHECK;
+
+/* ------------------------------------------------------------------ benchmark */
+
+typedef struct {
+    int64_t  batch; /* 0 means 128          */
+    int      steps; /* 0 means 20; measured */
+    plm_loss loss;
+} plm_bench_desc;
+
+/* Milliseconds, medians over the steps.  step = forward (input, graph, loss) + backward + optimizer, as training runs them. */
+typedef struct {
+    double step_ms, forward_ms, backward_ms, optimizer_ms;
+    double primitive_ms; /* all oneDNN primitives of one step, in order, on buffers of their own, and nothing else */
+    double images_per_s;
+} plm_bench_result;
+
+/* Trains on one batch of random images over and over and takes the time. */
+PLM_API bool plm_bench(plm_graph *net, plm_optimizer *opt, const plm_bench_desc *desc,
+                       plm_bench_result *result) PLM_MUST_CHECK;
+
+/* ------------------------------------------------------------------ run folders */
+
+/* A folder with config.json, metrics.csv and model.safetensors (and steps.csv).  It is built as DIR.partial and renamed to
+ * DIR by plm_run_finish, so a folder of that name is a whole run. */
+typedef struct plm_run plm_run;
+/* `config` is JSON text (an object).  An existing DIR that is not an empty folder is an error; a left-over DIR.partial is
+ * replaced. */
+PLM_API plm_run *plm_run_new(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
+PLM_API bool     plm_run_epoch(plm_run *run, const plm_epoch *epoch) PLM_MUST_CHECK; /* one row, flushed */
+PLM_API bool     plm_run_step(plm_run *run, const plm_step *step) PLM_MUST_CHECK;
+PLM_API bool     plm_run_finish(plm_run *run, plm_graph *net) PLM_MUST_CHECK; /* saves, closes, renames */
+PLM_API void     plm_run_free(plm_run *run); /* an unfinished run stays as DIR.partial */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

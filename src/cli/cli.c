@@ -1,0 +1,142 @@
+/* cli.c: `plummet COMMAND [options]`: which command, its help, its exit status. */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const char *name;
+    unsigned    bit;
+    const char *usage, *summary;
+} command;
+
+static const command commands[] = {
+    { "train", CLI_TRAIN, "[options]", "train a network" },
+    { "inspect", CLI_INSPECT, "[options]", "show an architecture: nodes, shapes, parameters, multiply-adds" },
+    { "evaluate", CLI_EVALUATE, "--weights FILE --dataset NAME [options]", "loss and accuracy of a saved network" },
+    { "predict", CLI_PREDICT, "--weights FILE INPUT... [options]", "classes and scores for samples in files" },
+    { "bench", CLI_BENCH, "[options]", "time a training step and its parts, on random images" },
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void print_help(void)
+{
+    printf("Plummet: deep learning with Automatic Gradient Descent (AGD), which has no learning rate.\n\n"
+           "Usage: plummet COMMAND [options]\n\nCommands:\n");
+    for (int i = 0; i < COMMANDS; i++) printf("  %-26s %s\n", commands[i].name, commands[i].summary);
+    printf("\nplummet COMMAND --help lists a command's options; plummet --version prints the version.\n"
+           "First: plummet train\n");
+}
+
+static void print_command_help(const command *c, const plm_cli_extra *extra)
+{
+    printf("plummet %s %s\n\n%s.", c->name, c->usage, c->summary);
+    if (c->bit == CLI_PREDICT)
+        printf("\n\nINPUT is a .csv file of raw feature rows (a header line is passed over), a .f32 file of raw\n"
+               "little-endian numbers, a .pgm image for networks of grey images, or - for csv from standard input.\n"
+               "Prints a csv: input, sample, class and the network's outputs.");
+    if (c->bit == CLI_EVALUATE)
+        printf("\n\nNamed data sets are evaluated on their test samples, csv files on all rows; the network's own\n"
+               "normalisation is used.");
+    if (c->bit == CLI_TRAIN)
+        printf("\n\nWith --out the run folder is made as DIR.partial and renamed when the run is whole.");
+    printf("\n\n");
+    cli_print_options(c->bit);
+    if (c->bit & (CLI_TRAIN | CLI_INSPECT | CLI_BENCH)) {
+        putchar('\n');
+        cli_arch_print(extra);
+    }
+    if (c->bit == CLI_PREDICT) return;
+    putchar('\n');
+    cli_dataset_print();
+}
+
+static const command *find_command(const char *name)
+{
+    const char *names[COMMANDS];
+    for (int i = 0; i < COMMANDS; i++) {
+        names[i] = commands[i].name;
+        if (strcmp(name, names[i]) == 0) return &commands[i];
+    }
+    const char *nearest = cli_nearest(name, names, COMMANDS);
+    if (nearest) cli_usage_error("there is no command %s; did you mean %s?", name, nearest);
+    else cli_usage_error("there is no command %s; there are train, inspect, evaluate, predict, bench", name);
+    return NULL;
+}
+
+static bool run(const command *c, plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra,
+                const char *const *inputs, int count)
+{
+    switch (c->bit) {
+    case CLI_TRAIN:
+        return cli_train(ctx, s, extra);
+    case CLI_INSPECT:
+        return cli_inspect(ctx, s, extra);
+    case CLI_EVALUATE:
+        return cli_evaluate(ctx, s);
+    case CLI_PREDICT:
+        return cli_predict(ctx, s, inputs, count);
+    default:
+        return cli_bench(ctx, s, extra);
+    }
+}
+
+static int fail(const char *sentence)
+{
+    fflush(stdout);
+    fprintf(stderr, "plummet: %s\n", sentence);
+    return 1;
+}
+
+/* What was printed must have arrived: a full disk behind > shows here. */
+static int flushed(int status)
+{
+    char text[256];
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    snprintf(text, sizeof text, "cannot write standard output: %s", strerror(errno));
+    return fail(text);
+}
+
+static int run_command(const command *c, int argc, char **argv, const plm_cli_extra *extra, const char **inputs)
+{
+    cli_settings s;
+    int          count = 0;
+    if (!cli_parse(c->name, c->bit, argc, argv, &s, c->bit == CLI_PREDICT ? inputs : NULL, &count)) return 2;
+    if (s.help) {
+        print_command_help(c, extra);
+        return flushed(0);
+    }
+    plm_ctx *ctx = plm_ctx_new(&(plm_ctx_desc) { .seed = (uint64_t)s.seed, .threads = (int)s.threads });
+    if (!ctx) return fail("out of memory");
+    const bool ok     = run(c, ctx, &s, extra, inputs, count);
+    int        status = 0;
+    if (!ok) status = cli_usage_failed() ? 2 : fail(plm_ctx_error(ctx));
+    plm_ctx_free(ctx);
+    return status ? status : flushed(0);
+}
+
+int plm_main(int argc, char **argv, const plm_cli_extra *extra)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+    cli_usage_begin();
+    if (strcmp(word, "--version") == 0) {
+        printf("plummet %s (oneDNN %s, %s)\n", cli_version(), plm_engine_version(), plm_engine_isa());
+        return flushed(0);
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        print_help();
+        return flushed(0);
+    }
+    if (!*word) {
+        cli_usage_error("there is no command; plummet --help lists them");
+        return 2;
+    }
+    const command *c = find_command(word);
+    if (!c) return 2;
+    const char **inputs = calloc((size_t)argc, sizeof *inputs);
+    if (!inputs) return fail("out of memory");
+    const int status = run_command(c, argc, argv, extra, inputs);
+    free(inputs);
+    return status;
+}

@@ -1,0 +1,129 @@
+/* cli.h (private): what the commands share.
+ *
+ * Functions that can fail return false (or NULL) after exactly one sentence: a wrong use of the command line is printed at
+ * once and remembered by cli_usage_error, everything else is in the context's error, which `plm_main` prints. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <plummet/cli.h>
+
+struct cJSON;
+
+/* ------------------------------------------------------------------ options */
+
+/* Commands, as bits: which options belong to which. */
+enum { CLI_TRAIN = 1, CLI_INSPECT = 2, CLI_EVALUATE = 4, CLI_PREDICT = 8, CLI_BENCH = 16 };
+
+/* The resolved values of all options of all commands. */
+typedef struct {
+    const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format;
+    int64_t     depth, width, val, batch, test_batch, epochs, steps, seed, threads;
+    double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
+    bool        nesterov, quiet, epoch_zero, log_steps, json, help;
+    uint64_t    given; /* bit i: option i of the table was on the command line */
+} cli_settings;
+
+typedef enum { CLI_FLAG, CLI_INTEGER, CLI_REAL, CLI_PAIR, CLI_TEXT } cli_kind;
+
+typedef struct {
+    const char *name; /* without the dashes */
+    cli_kind    kind;
+    size_t      target;   /* offset in cli_settings */
+    unsigned    commands; /* bits */
+    const char *value;    /* how the value is called in the help, or the words it may be: "mse|xent|square" */
+    const char *help;
+    double      min, max;           /* of numbers */
+    bool        open_min, open_max; /* the bound itself is out of range */
+} cli_option;
+
+extern const cli_option   cli_options[]; /* ends with a name of NULL */
+extern const cli_settings cli_defaults;
+
+bool cli_given(const cli_settings *s, const char *option);
+/* Reads argv[2...] into *s.  What is no option goes to `inputs` (room for argc), their number to *count; where it is NULL
+ * such words are refused. */
+bool cli_parse(const char *command, unsigned bit, int argc, char **argv, cli_settings *s, const char **inputs,
+               int *count);
+void cli_print_options(unsigned bit);
+
+/* "plummet: ..." on standard error; always false. */
+bool cli_usage_error(const char *fmt, ...) PLM_PRINTF(1, 2);
+bool cli_usage_failed(void); /* has cli_usage_error been called since the command began? */
+void cli_usage_begin(void);
+/* The nearest of `names` (`count`) to a misspelt word, NULL if none is near. */
+const char *cli_nearest(const char *word, const char *const *names, int count);
+
+/* ------------------------------------------------------------------ architectures, data sets, optimisers, losses */
+
+const plm_arch *cli_arch_find(const plm_cli_extra *extra, const cli_settings *s);
+void            cli_arch_print(const plm_cli_extra *extra);
+/* A graph of this architecture for samples of that shape, its output called "logits". */
+plm_graph *cli_arch_build(plm_ctx *ctx, const plm_arch *arch, const cli_settings *s, plm_shape x, int64_t classes);
+
+/* What a data set looks like, for commands that do not need its samples. */
+typedef struct {
+    plm_shape shape;
+    int64_t   classes;
+} cli_form;
+typedef struct {
+    plm_dataset *train, *test, *val; /* val: NULL without --val */
+} cli_data;
+
+bool cli_dataset_check(const cli_settings *s, bool samples); /* is the name known, are its options right? */
+bool cli_dataset_form(plm_ctx *ctx, const cli_settings *s, cli_form *form);
+bool cli_dataset_open(plm_ctx *ctx, const cli_settings *s, cli_data *data);
+void cli_dataset_close(cli_data *data);
+/* The samples on which a saved network is evaluated: a named set's test split, all rows of a csv; with the network's
+ * normalisation and classes. */
+plm_dataset *cli_dataset_for(plm_ctx *ctx, const cli_settings *s, const plm_graph *net);
+void         cli_dataset_print(void);
+
+bool           cli_optimizer_check(const cli_settings *s);
+plm_optimizer *cli_optimizer_new(plm_graph *net, const cli_settings *s);
+void           cli_optimizer_describe(const cli_settings *s, struct cJSON *into); /* its settings */
+plm_loss       cli_loss(const cli_settings *s);
+
+/* ------------------------------------------------------------------ what is printed and written */
+
+char       *cli_shape_text(plm_shape s, char text[160]); /* "[1,8,8]"; returns text */
+char       *cli_count_text(int64_t n, char text[32]);    /* "541,184" */
+const char *cli_version(void);                           /* "0.1.0" */
+
+/* config.json's text, to be given to free; NULL: out of memory. */
+char *cli_config(plm_ctx *ctx, const cli_settings *s, const cli_data *data, const plm_graph *net);
+
+/* A line per epoch; on a terminal, under it, one that is always overwritten: how far, how long still. */
+typedef struct {
+    bool   quiet, terminal, shown;
+    int    epochs;
+    double began, updated;
+} cli_progress;
+void cli_progress_begin(cli_progress *p, const cli_settings *s);
+void cli_progress_step(cli_progress *p, const plm_step *step);
+void cli_progress_epoch(cli_progress *p, const plm_epoch *epoch);
+void cli_progress_end(cli_progress *p); /* before anything else is printed */
+
+/* ------------------------------------------------------------------ inputs of predict */
+
+/* Rows of raw numbers read from a file; freed by cli_input_free. */
+typedef struct {
+    float  *x; /* [count, size] */
+    int64_t count, size;
+} cli_input;
+/* A .csv (or "-": standard input), .f32 or .pgm for a network with this input; `label`: a csv column to pass over. */
+bool cli_input_read(plm_ctx *ctx, const char *path, const char *label, const plm_graph *net, cli_input *input);
+void cli_input_free(cli_input *input);
+
+/* ------------------------------------------------------------------ commands: true is success */
+
+bool cli_train(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra);
+bool cli_inspect(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra);
+bool cli_evaluate(plm_ctx *ctx, const cli_settings *s);
+bool cli_predict(plm_ctx *ctx, const cli_settings *s, const char *const *inputs, int count);
+bool cli_bench(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra);
+
+#endif

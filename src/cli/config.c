@@ -1,0 +1,108 @@
+/* config.c: config.json: every setting as it was used, and on what machine with which versions. */
+#include "cli.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *cli_version(void)
+{
+    static char text[32];
+    snprintf(text, sizeof text, "%d.%d.%d", PLM_VERSION_MAJOR, PLM_VERSION_MINOR, PLM_VERSION_PATCH);
+    return text;
+}
+
+char *cli_shape_text(plm_shape s, char text[160])
+{
+    size_t used = (size_t)snprintf(text, 160, "[");
+    for (int i = 0; i < s.rank && i < PLM_MAX_RANK; i++)
+        used += (size_t)snprintf(text + used, 160 - used, "%s%lld", i ? "," : "", (long long)s.dim[i]);
+    snprintf(text + used, 160 - used, "]");
+    return text;
+}
+
+char *cli_count_text(int64_t n, char text[32])
+{
+    char      digits[24];
+    const int length = snprintf(digits, sizeof digits, "%lld", (long long)n);
+    char     *to     = text;
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0) *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return text;
+}
+
+/* The model's name as Linux tells it. */
+static void cpu_name(char name[160])
+{
+    char  line[512];
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    strcpy(name, "unknown");
+    while (file && fgets(line, sizeof line, file)) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || !colon) continue;
+        colon += 1 + strspn(colon + 1, " \t");
+        snprintf(name, 160, "%.*s", (int)strcspn(colon, "\n"), colon);
+        break;
+    }
+    if (file) fclose(file);
+}
+
+static void add_text(cJSON *into, const char *key, const char *text)
+{
+    if (text) cJSON_AddStringToObject(into, key, text);
+    else cJSON_AddNullToObject(into, key);
+}
+
+static void add_settings(cJSON *into, const cli_settings *s)
+{
+    cJSON_AddStringToObject(into, "arch", s->arch);
+    cJSON_AddNumberToObject(into, "depth", (double)s->depth);
+    cJSON_AddNumberToObject(into, "width", (double)s->width);
+    cJSON_AddStringToObject(into, "dataset", s->dataset);
+    add_text(into, "label", s->label);
+    add_text(into, "data", s->data);
+    cJSON_AddNumberToObject(into, "val", (double)s->val);
+    cJSON_AddStringToObject(into, "loss", s->loss);
+    cli_optimizer_describe(s, into);
+    cJSON_AddNumberToObject(into, "batch_size", (double)s->batch);
+    cJSON_AddNumberToObject(into, "test_batch_size", (double)(s->test_batch ? s->test_batch : s->batch));
+    cJSON_AddNumberToObject(into, "epochs", (double)s->epochs);
+    cJSON_AddNumberToObject(into, "seed", (double)s->seed);
+    cJSON_AddBoolToObject(into, "epoch_zero", s->epoch_zero);
+    cJSON_AddBoolToObject(into, "log_steps", s->log_steps);
+}
+
+static void add_facts(cJSON *into, plm_ctx *ctx, const cli_data *data, const plm_graph *net)
+{
+    const plm_graph_info info    = plm_graph_summary(net);
+    cJSON               *samples = cJSON_AddObjectToObject(into, "samples");
+    char                 cpu[160];
+    cpu_name(cpu);
+    cJSON_AddNumberToObject(samples, "train", (double)plm_dataset_count(data->train));
+    cJSON_AddNumberToObject(samples, "test", (double)plm_dataset_count(data->test));
+    cJSON_AddNumberToObject(samples, "val", (double)plm_dataset_count(data->val));
+    cJSON_AddNumberToObject(into, "classes", plm_dataset_classes(data->train));
+    cJSON_AddNumberToObject(into, "layers", info.layers);
+    cJSON_AddNumberToObject(into, "parameters", (double)info.parameters);
+    cJSON_AddNumberToObject(into, "threads", plm_ctx_threads(ctx));
+    cJSON_AddStringToObject(into, "plummet", cli_version());
+    cJSON_AddStringToObject(into, "onednn", plm_engine_version());
+    cJSON_AddStringToObject(into, "isa", plm_engine_isa());
+    cJSON_AddStringToObject(into, "cpu", cpu);
+}
+
+char *cli_config(plm_ctx *ctx, const cli_settings *s, const cli_data *data, const plm_graph *net)
+{
+    cJSON *config = cJSON_CreateObject();
+    if (config) {
+        add_settings(config, s);
+        add_facts(config, ctx, data, net);
+    }
+    char *text = config ? cJSON_Print(config) : NULL;
+    cJSON_Delete(config);
+    if (!text) plm_ctx_fail(ctx, PLM_ERR_MEMORY, "config.json: out of memory");
+    return text;
+}

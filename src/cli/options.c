@@ -1,0 +1,96 @@
+/* options.c: the options of all commands, in the order in which --help shows them. */
+#include "cli.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#define AT(field) offsetof(cli_settings, field)
+#define ALL (CLI_TRAIN | CLI_INSPECT | CLI_EVALUATE | CLI_PREDICT | CLI_BENCH)
+#define BUILDS (CLI_TRAIN | CLI_INSPECT | CLI_BENCH)
+#define STEPS (CLI_TRAIN | CLI_BENCH)
+#define MOST ((double)(1LL << 40)) /* of an extent: every product of two is still an int64_t, and is checked */
+
+/* The last four fields: the range of a number. */
+#define NONE 0, 0, false, false
+#define FROM(low) (low), MOST, false, false
+#define BETWEEN(low, high) (low), (high), false, false
+#define ABOVE_ZERO 0, 1e30, true, false
+#define BELOW_ONE 0, 1, false, true
+
+const cli_settings cli_defaults = {
+    .arch    = "fcn",
+    .dataset = "digits",
+    .loss    = "mse",
+    .optim   = "agd",
+    .format  = "table",
+    .depth   = 10,
+    .width   = 256,
+    .batch   = 128,
+    .epochs  = 10,
+    .steps   = 20,
+    .betas   = { 0.9, 0.999 },
+    .eps     = 1e-8,
+    .gain    = 1,
+};
+
+const cli_option cli_options[] = {
+    { "arch", CLI_TEXT, AT(arch), BUILDS, "NAME", "architecture, see below (fcn)", NONE },
+    { "depth", CLI_INTEGER, AT(depth), BUILDS, "N", "weight layers of an fcn, at least 2 (10)", BETWEEN(1, 1e6) },
+    { "width", CLI_INTEGER, AT(width), BUILDS, "N", "features between the layers of an fcn (256)", FROM(1) },
+    { "weights", CLI_TEXT, AT(weights), CLI_INSPECT | CLI_EVALUATE | CLI_PREDICT, "FILE",
+      "a saved network (.safetensors)", NONE },
+    { "dataset", CLI_TEXT, AT(dataset), BUILDS | CLI_EVALUATE, "NAME", "data set, see below (digits)", NONE },
+    { "label", CLI_TEXT, AT(label), ALL, "NAME", "column of a csv file that holds the labels", NONE },
+    { "data", CLI_TEXT, AT(data), CLI_TRAIN | CLI_EVALUATE, "DIR",
+      "folder to look for data in, before $PLUMMET_DATA and the usual ones", NONE },
+    { "val", CLI_INTEGER, AT(val), CLI_TRAIN, "N", "training samples held out for validation (0)", FROM(0) },
+    { "loss", CLI_TEXT, AT(loss), STEPS | CLI_EVALUATE, "mse|xent|square", "loss function (mse)", NONE },
+    { "optim", CLI_TEXT, AT(optim), STEPS, "agd|sgd|adam", "optimiser (agd, which has no learning rate)", NONE },
+    { "lr", CLI_REAL, AT(lr), STEPS, "X", "learning rate (sgd 0.1, adam 0.001)", ABOVE_ZERO },
+    { "momentum", CLI_REAL, AT(momentum), STEPS, "X", "momentum of sgd (0)", BELOW_ONE },
+    { "nesterov", CLI_FLAG, AT(nesterov), STEPS, NULL, "Nesterov's form of the momentum of sgd", NONE },
+    { "weight-decay", CLI_REAL, AT(weight_decay), STEPS, "X", "weight decay of sgd and adam (0)", BETWEEN(0, 1e30) },
+    { "betas", CLI_PAIR, AT(betas), STEPS, "A,B", "averaging of adam (0.9,0.999)", BELOW_ONE },
+    { "eps", CLI_REAL, AT(eps), STEPS, "X", "what adam adds to its denominator (1e-8)", ABOVE_ZERO },
+    { "clip-norm", CLI_REAL, AT(clip_norm), STEPS, "X", "largest norm of the gradient of sgd and adam (none)",
+      ABOVE_ZERO },
+    { "gain", CLI_REAL, AT(gain), STEPS, "X", "factor on the step of agd (1)", ABOVE_ZERO },
+    { "batch-size", CLI_INTEGER, AT(batch), STEPS | CLI_EVALUATE, "N", "samples in a step (128)", FROM(1) },
+    { "test-batch-size", CLI_INTEGER, AT(test_batch), CLI_TRAIN, "N", "samples at a time in testing (as --batch-size)",
+      FROM(1) },
+    { "epochs", CLI_INTEGER, AT(epochs), CLI_TRAIN, "N", "passes over the training samples (10)", BETWEEN(1, INT_MAX) },
+    { "steps", CLI_INTEGER, AT(steps), CLI_BENCH, "N", "steps that are measured (20)", BETWEEN(1, 1e6) },
+    { "seed", CLI_INTEGER, AT(seed), STEPS | CLI_INSPECT, "N", "of everything random (0)", BETWEEN(0, 0x1p53) },
+    { "threads", CLI_INTEGER, AT(threads), ALL & ~CLI_INSPECT, "N", "threads (0: as many as there are processors)",
+      BETWEEN(0, 4096) },
+    { "out", CLI_TEXT, AT(out), CLI_TRAIN, "DIR", "run folder to make: config.json, metrics.csv, model.safetensors",
+      NONE },
+    { "epoch-zero", CLI_FLAG, AT(epoch_zero), CLI_TRAIN, NULL,
+      "measure the untrained network on the training samples too", NONE },
+    { "log-steps", CLI_FLAG, AT(log_steps), CLI_TRAIN, NULL, "also write steps.csv, a row per step, into --out", NONE },
+    { "quiet", CLI_FLAG, AT(quiet), CLI_TRAIN, NULL, "print nothing but the result", NONE },
+    { "format", CLI_TEXT, AT(format), CLI_INSPECT, "table|json|dot", "what to print (table)", NONE },
+    { "json", CLI_FLAG, AT(json), CLI_EVALUATE | CLI_BENCH, NULL, "print one line of JSON", NONE },
+    { "help", CLI_FLAG, AT(help), ALL, NULL, "this text", NONE },
+    { NULL, CLI_FLAG, 0, 0, NULL, NULL, NONE },
+};
+
+bool cli_given(const cli_settings *s, const char *option)
+{
+    for (int i = 0; cli_options[i].name; i++)
+        if (strcmp(cli_options[i].name, option) == 0) return s->given >> i & 1;
+    return false;
+}
+
+void cli_print_options(unsigned bit)
+{
+    printf("Options:\n");
+    for (const cli_option *o = cli_options; o->name; o++) {
+        if (!(o->commands & bit)) continue;
+        char left[64];
+        snprintf(left, sizeof left, "--%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+        printf("  %-26s %s\n", left, o->help);
+    }
+}

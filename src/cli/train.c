@@ -1,0 +1,122 @@
+/* train.c: plummet train. */
+#include "cli.h"
+
+#include <stdlib.h>
+
+typedef struct {
+    const cli_settings *settings;
+    cli_data            data;
+    plm_graph          *net;
+    plm_optimizer      *opt;
+    plm_run            *run; /* NULL: without --out */
+    cli_progress        progress;
+    plm_epoch           last;
+} job;
+
+static bool on_step(void *user, const plm_step *step)
+{
+    job *j = user;
+    cli_progress_step(&j->progress, step);
+    return !j->run || !j->settings->log_steps || plm_run_step(j->run, step);
+}
+
+static bool on_epoch(void *user, const plm_epoch *epoch)
+{
+    job *j = user;
+    cli_progress_epoch(&j->progress, epoch);
+    return !j->run || plm_run_epoch(j->run, epoch);
+}
+
+static bool build(job *j, plm_ctx *ctx, const plm_arch *arch)
+{
+    const plm_dataset *train   = j->data.train;
+    const int          classes = plm_dataset_classes(train);
+    j->net                     = cli_arch_build(ctx, arch, j->settings, plm_dataset_x_shape(train), classes);
+    if (!j->net) return false;
+    const char **names = calloc((size_t)classes + 1, sizeof *names);
+    if (!names) return plm_ctx_fail(ctx, PLM_ERR_MEMORY, "train: out of memory");
+    for (int i = 0; i < classes; i++) names[i] = plm_dataset_class(train, i);
+    plm_graph_set_classes(j->net, names, classes);
+    free(names);
+    if (plm_dataset_normalization(train)) plm_graph_set_normalization(j->net, plm_dataset_normalization(train));
+    j->opt = cli_optimizer_new(j->net, j->settings);
+    return j->opt;
+}
+
+static bool open_run(job *j, plm_ctx *ctx)
+{
+    const cli_settings *s = j->settings;
+    if (!s->out) return true;
+    char *config = cli_config(ctx, s, &j->data, j->net);
+    if (config) j->run = plm_run_new(ctx, s->out, config, j->data.val != NULL, s->log_steps);
+    free(config);
+    return j->run;
+}
+
+static void print_start(const job *j)
+{
+    const cli_settings  *s       = j->settings;
+    const plm_graph_info info    = plm_graph_summary(j->net);
+    const int            classes = plm_dataset_classes(j->data.train);
+    char                 count[32];
+    if (s->quiet) return;
+    printf("%s on %s: %d layers, %s parameters\n", s->arch, s->dataset, info.layers,
+           cli_count_text(info.parameters, count));
+    printf("samples: %lld training, %lld test, %lld validation; %d classes, chance %.4f\n",
+           (long long)plm_dataset_count(j->data.train), (long long)plm_dataset_count(j->data.test),
+           (long long)plm_dataset_count(j->data.val), classes, 1.0 / classes);
+    printf("%s with loss %s, batch %lld, %lld epochs, seed %lld\n", s->optim, s->loss, (long long)s->batch,
+           (long long)s->epochs, (long long)s->seed);
+    fflush(stdout);
+}
+
+static void print_result(const job *j)
+{
+    char count[32];
+    printf("test accuracy %.4f after %d epochs (chance %.4f; %s parameters)\n", j->last.test.acc, j->last.epoch,
+           1.0 / plm_dataset_classes(j->data.train), cli_count_text(plm_graph_summary(j->net).parameters, count));
+    if (j->last.val.count > 0) printf("validation accuracy %.4f\n", j->last.val.acc);
+    if (j->settings->quiet) return;
+    if (j->run) printf("the run is in %s\n", j->settings->out);
+    else printf("nothing was written: --out DIR keeps the run\n");
+}
+
+static bool work(job *j, plm_ctx *ctx, const plm_arch *arch)
+{
+    const cli_settings *s = j->settings;
+    if (!cli_dataset_open(ctx, s, &j->data) || !build(j, ctx, arch) || !open_run(j, ctx)) return false;
+    print_start(j);
+    cli_progress_begin(&j->progress, s);
+    const plm_train_desc desc = { .epochs     = (int)s->epochs,
+                                  .batch      = s->batch,
+                                  .test_batch = s->test_batch,
+                                  .loss       = cli_loss(s),
+                                  .test       = j->data.test,
+                                  .val        = j->data.val,
+                                  .epoch_zero = s->epoch_zero,
+                                  .on_step    = on_step,
+                                  .on_epoch   = on_epoch,
+                                  .user       = j };
+    if (!plm_train(j->net, j->opt, j->data.train, &desc, &j->last)) {
+        cli_progress_end(&j->progress);
+        return false;
+    }
+    if (j->run && !plm_run_finish(j->run, j->net)) return false;
+    print_result(j);
+    return true;
+}
+
+bool cli_train(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra)
+{
+    if (!cli_dataset_check(s, true) || !cli_optimizer_check(s)) return false;
+    if (s->log_steps && !s->out) return cli_usage_error("--log-steps needs --out, the folder for steps.csv");
+    const plm_arch *arch = cli_arch_find(extra, s);
+    if (!arch) return false;
+    job        j  = { .settings = s };
+    const bool ok = work(&j, ctx, arch);
+    plm_run_free(j.run);
+    plm_optimizer_free(j.opt);
+    plm_graph_free(j.net);
+    cli_dataset_close(&j.data);
+    return ok;
+}

@@ -1,0 +1,13 @@
+/* memory.h (private to core): the allocator behind objects and pool, counted. */
+#ifndef PLM__MEMORY_H
+#define PLM__MEMORY_H
+
+#include "core/core.h"
+
+plm_allocator plm__system_allocator(void);
+int           plm__available_threads(void); /* what affinity and cgroup allow, at least 1 */
+
+void *plm__memory_take(plm_ctx *ctx, size_t bytes, size_t align); /* NULL without an error: the caller names what for */
+void  plm__memory_give(plm_ctx *ctx, void *memory, size_t bytes);
+
+#endif

@@ -1,0 +1,69 @@
+/* data.h (private): what a data set is.
+ *
+ * Samples live once in a reference-counted store; a data set is a list of indices into it, so that splits share memory.
+ * Pixels and columns are stored raw (u8 or f32) and become normalised f32 only in a loader's batch.  Labels are in
+ * 0..classes-1 from the moment the data set exists; only a callback's are checked as they come. */
+#ifndef PLM__DATA_H
+#define PLM__DATA_H
+
+#include "core/core.h"
+
+#include <plummet/data.h>
+
+/* Names are kept for every class, so a stray label must not make billions of them. */
+#define PLM__MAX_CLASSES (1 << 20)
+
+typedef struct {
+    plm_ctx          *ctx;
+    int               refs;
+    char             *name;
+    int64_t           count;
+    plm_shape         x_shape;     /* of one sample                                     */
+    int64_t           x_size;      /* its elements                                      */
+    plm_dtype         x_dtype;     /* f32 or u8                                         */
+    void             *x;           /* [count, x_size]; NULL: samples come from callback */
+    int64_t          *labels;      /* [count]; NULL: regression, or from callback       */
+    float            *targets;     /* [count, target_size] for regression, else NULL    */
+    int64_t           target_size; /* 0: classification                                 */
+    int               classes;     /* 0: regression                                     */
+    char            **class_names; /* [classes], one block with their text              */
+    bool              normalized;
+    plm_normalization normalization; /* resolved: scale is not 0, channels is 1 or x_shape.dim[0] */
+    plm_callback_desc callback;
+} plm__store;
+
+struct plm_dataset {
+    plm__store *store;
+    int64_t    *index; /* [count] into the store, ascending; NULL: all of it, in order */
+    int64_t     count;
+};
+
+static inline int64_t plm__dataset_at(const plm_dataset *d, int64_t i)
+{
+    return d->index ? d->index[i] : i;
+}
+
+/* An empty store of `count` samples of that shape, which the caller has checked.  refs = 1; copies the name. */
+plm__store *plm__store_new(plm_ctx *ctx, const char *name, int64_t count, plm_shape x_shape);
+void        plm__store_drop(plm__store *s); /* takes NULL */
+
+/* Copies `classes` names; NULL: "0", "1", ... */
+bool plm__store_name_classes(plm__store *s, int classes, const char *const *names);
+/* Checks, resolves and copies; NULL or 0 channels: none.  `where` begins the error. */
+bool plm__store_normalize(plm__store *s, const plm_normalization *given, const char *where);
+
+/* A data set of all samples; takes over the caller's reference, which is dropped on failure.  `s` may be NULL: NULL. */
+plm_dataset *plm__dataset_over(plm__store *s);
+
+/* The unsigned bytes of an IDX file of `rank` axes, plain or gzipped: *data is the caller's (plm__delete). */
+bool plm__idx_read(plm_ctx *ctx, const char *path, int rank, plm_shape *shape, uint8_t **data);
+
+plm_dataset *plm__digits_new(plm_ctx *ctx, bool test);
+#define PLM__DIGITS 1797
+/* One string a digit: the label, then 64 pixels of 0..16 as 0-9 and a-g. */
+extern const char plm__digits[PLM__DIGITS][66];
+
+/* plm_dataset_named, looking only in these folders and those of the data set's name below them. */
+plm_dataset *plm__named_in(plm_ctx *ctx, const char *name, bool test, const char *const *places, int count);
+
+#endif

@@ -1,0 +1,78 @@
+/* module_conv2d.c: two-dimensional convolution. */
+#include "nn/nn.h"
+
+static bool resolve(plm_graph *g, plm__node *n, const plm_shape *x)
+{
+    plm_conv2d_desc *d = &n->desc.conv2d;
+    char             text[PLM__SHAPE_TEXT];
+    if (d->kernel == 0) d->kernel = 3;
+    if (d->stride == 0) d->stride = 1;
+    if (x->rank != 3)
+        return plm__node_fail(g, n, PLM_ERR_SHAPE,
+                              "its input is %s without the batch axis, expected [channels,height,width]",
+                              plm__shape_text(*x, text));
+    if (d->out < 1)
+        return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "desc.out is %lld, it is required and positive",
+                              (long long)d->out);
+    if (d->kernel < 1 || d->stride < 1 || d->pad < 0)
+        return plm__node_fail(g, n, PLM_ERR_ARGUMENT,
+                              "kernel %d, stride %d, pad %d: kernel and stride are positive, pad is not negative",
+                              d->kernel, d->stride, d->pad);
+    if (x->dim[1] + 2 * (int64_t)d->pad < d->kernel || x->dim[2] + 2 * (int64_t)d->pad < d->kernel)
+        return plm__node_fail(g, n, PLM_ERR_SHAPE, "a %dx%d window is larger than its input %s padded by %d", d->kernel,
+                              d->kernel, plm__shape_text(*x, text), d->pad);
+    n->shape = plm_shape_of(d->out, (x->dim[1] + 2 * d->pad - d->kernel) / d->stride + 1,
+                            (x->dim[2] + 2 * d->pad - d->kernel) / d->stride + 1);
+    if (!plm__node_param(g, n, "weight", plm_shape_of(d->out, x->dim[0], d->kernel, d->kernel), PLM_ROLE_WEIGHT, 0))
+        return false;
+    return !d->bias || plm__node_param(g, n, "bias", plm_shape_of(d->out), PLM_ROLE_BIAS, 0);
+}
+
+static plm_conv2d_op_desc op_desc(const plm__node *n)
+{
+    return (plm_conv2d_op_desc) { .stride = n->desc.conv2d.stride, .pad = n->desc.conv2d.pad };
+}
+
+static plm_val apply(const plm__node *n, plm_val x, plm_val y, double relu)
+{
+    (void)y, (void)relu;
+    const plm_conv2d_op_desc d    = op_desc(n);
+    const plm_val            bias = n->params > 1 ? plm_tape_param(x.tape, n->param[1]) : plm_none;
+    return plm_conv2d(x, plm_tape_param(x.tape, n->param[0]), bias, &d);
+}
+
+static bool home(plm_graph *g, const plm__node *n, plm_shape x)
+{
+    const plm_conv2d_op_desc d     = op_desc(n);
+    const bool               first = n->in[0] == g->input;
+    plm__layout              layout;
+    return plm__conv2d_home(g->ctx, x, n->param[0]->shape, &d, first, &layout) &&
+           plm__param_set_home(n->param[0], &layout);
+}
+
+static int64_t macs(const plm__node *n, plm_shape x)
+{
+    return plm_shape_count(n->shape) * x.dim[0] * n->desc.conv2d.kernel * n->desc.conv2d.kernel;
+}
+
+static const plm__field fields[] = { { "out", PLM__INT64, offsetof(plm_conv2d_desc, out) },
+                                     { "kernel", PLM__INT, offsetof(plm_conv2d_desc, kernel) },
+                                     { "stride", PLM__INT, offsetof(plm_conv2d_desc, stride) },
+                                     { "pad", PLM__INT, offsetof(plm_conv2d_desc, pad) },
+                                     { "bias", PLM__BOOL, offsetof(plm_conv2d_desc, bias) },
+                                     { 0 } };
+
+const plm__kind plm__kind_conv2d = { .name         = "conv2d",
+                                     .inputs       = 1,
+                                     .desc_bytes   = sizeof(plm_conv2d_desc),
+                                     .fields       = fields,
+                                     .resolve      = resolve,
+                                     .apply        = apply,
+                                     .home         = home,
+                                     .macs         = macs,
+                                     .weight_layer = true };
+
+plm_node plm_nn_conv2d(plm_node x, const plm_conv2d_desc *desc)
+{
+    return plm__graph_add(x.graph, &plm__kind_conv2d, &x, desc);
+}

@@ -1,0 +1,98 @@
+/* query.c: what can be asked of a graph without running it. */
+#include <string.h>
+
+#include "nn/nn.h"
+
+plm_shape plm_node_shape(plm_node node)
+{
+    return node.graph && node.id >= 0 ? node.graph->node[node.id].shape : plm_shape_from(0, NULL);
+}
+
+int plm_graph_node_count(const plm_graph *g)
+{
+    return g->nodes;
+}
+
+static int64_t node_macs(const plm_graph *g, const plm__node *n)
+{
+    return n->kind->macs ? n->kind->macs(n, g->node[n->in[0]].shape) : 0;
+}
+
+bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info)
+{
+    if (i < 0 || i >= g->nodes)
+        return plm__fail(g->ctx, PLM_ERR_ARGUMENT, "plm_graph_node_info: node %d of %d", i, g->nodes);
+    const plm__node *n = &g->node[i];
+    *info              = (plm_node_info) { .name        = n->name,
+                                           .kind        = n->kind->name,
+                                           .inputs      = { n->in[0], n->in[1] },
+                                           .input_count = n->kind->inputs,
+                                           .consumers   = n->consumers,
+                                           .depth       = n->depth,
+                                           .shape       = n->shape,
+                                           .params      = n->param,
+                                           .param_count = n->params,
+                                           .macs        = node_macs(g, n) };
+    return true;
+}
+
+int plm_graph_layer_count(const plm_graph *g)
+{
+    return g->layers;
+}
+
+const plm_layer *plm_graph_layer(const plm_graph *g, int i)
+{
+    return i >= 0 && i < g->layers ? &g->layer[i] : NULL;
+}
+
+int64_t plm_layer_fan_in(const plm_layer *l)
+{
+    return l->d_in * l->kernel_h * l->kernel_w / l->groups;
+}
+
+int64_t plm_layer_fan_out(const plm_layer *l)
+{
+    return l->d_out * l->kernel_h * l->kernel_w / l->groups;
+}
+
+int plm_graph_param_count(const plm_graph *g)
+{
+    return g->params;
+}
+
+plm_param *plm_graph_param(const plm_graph *g, int i)
+{
+    return i >= 0 && i < g->params ? g->param[i] : NULL;
+}
+
+plm_param *plm_graph_param_named(const plm_graph *g, const char *name)
+{
+    for (int i = 0; i < g->params; i++)
+        if (strcmp(g->param[i]->name, name) == 0) return g->param[i];
+    return NULL;
+}
+
+plm_graph_info plm_graph_summary(const plm_graph *g)
+{
+    plm_graph_info info = { .layers = g->layers };
+    for (int i = 0; i < g->nodes; i++) {
+        const plm__node *n = &g->node[i];
+        info.macs += node_macs(g, n);
+        info.activation_floats += plm_shape_count(n->shape);
+        if (n->depth > info.depth) info.depth = n->depth;
+    }
+    for (int i = 0; i < g->params; i++)
+        if (g->param[i]->role != PLM_ROLE_STATISTIC) info.parameters += plm_shape_count(g->param[i]->shape);
+    return info;
+}
+
+plm_shape plm_graph_input_shape(const plm_graph *g)
+{
+    return g->input >= 0 ? g->node[g->input].shape : plm_shape_from(0, NULL);
+}
+
+plm_shape plm_graph_output_shape(const plm_graph *g)
+{
+    return g->output >= 0 ? g->node[g->output].shape : plm_shape_from(0, NULL);
+}

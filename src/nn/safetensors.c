@@ -1,0 +1,272 @@
+/* safetensors.c: reading and writing files of named tensors.
+ *
+ * A file is not to be trusted: no number of it is used before it is checked against the file's size, so nothing is allocated
+ * that the file could not fill, and no bytes are read that belong to another tensor. */
+#include "nn/safetensors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "data goes to and from the file as it is in memory");
+
+/* The reference takes a header of 100 MB; parsed JSON can be 30 times its text, and no network needs a tenth of this. */
+enum { PREFIX = 8, MAX_HEADER = 16 << 20 };
+
+static const struct {
+    const char *name;
+    int         bytes;
+} dtypes[] = { { "F32", 4 }, { "F64", 8 }, { "F16", 2 }, { "BF16", 2 },   { "I64", 8 },    { "I32", 4 }, { "I16", 2 }, { "I8", 1 },
+               { "U64", 8 }, { "U32", 4 }, { "U16", 2 }, { "U8", 1 }, { "BOOL", 1 }, { "F8_E4M3", 1 }, { "F8_E5M2", 1 } };
+
+static int dtype_bytes(const char *name)
+{
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        if (strcmp(dtypes[i].name, name) == 0) return dtypes[i].bytes;
+    return 0;
+}
+
+static bool io_error(plm_ctx *ctx, const char *what, const char *path)
+{
+    return plm__fail(ctx, PLM_ERR_IO, "cannot %s %s: %s", what, path, strerror(errno));
+}
+
+static bool read_at(const plm__safetensors *f, int64_t offset, void *data, size_t bytes)
+{
+    char *to = data;
+    while (bytes > 0) {
+        const ssize_t got = pread(f->fd, to, bytes, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return io_error(f->ctx, "read", f->path);
+        if (got == 0) return plm__fail(f->ctx, PLM_ERR_IO, "cannot read %s: it has become shorter", f->path);
+        to += got;
+        offset += got;
+        bytes -= (size_t)got;
+    }
+    return true;
+}
+
+/* The header's JSON; the start and size of the data behind it. */
+static bool read_header(plm__safetensors *f, int64_t file_bytes)
+{
+    unsigned char prefix[PREFIX];
+    uint64_t      length = 0;
+    if (file_bytes < PREFIX)
+        return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: not a safetensors file, it has only %" PRId64 " bytes", f->path,
+                         file_bytes);
+    if (!read_at(f, 0, prefix, PREFIX)) return false;
+    for (int i = PREFIX - 1; i >= 0; i--) length = length << 8 | prefix[i];
+    if (length > MAX_HEADER || (int64_t)length > file_bytes - PREFIX)
+        return plm__fail(f->ctx, PLM_ERR_FORMAT,
+                         "%s: not a safetensors file, or cut off: a header of %" PRIu64 " bytes, in a file of %" PRId64
+                         " and at most %d",
+                         f->path, length, file_bytes, MAX_HEADER);
+    f->start   = PREFIX + (int64_t)length;
+    f->bytes   = file_bytes - f->start;
+    char *text = plm__new(f->ctx, (size_t)length + 1, "the header of a model file");
+    bool  ok   = text && read_at(f, PREFIX, text, (size_t)length);
+    if (ok && !(f->header = plm__json_parse(text, (size_t)length)))
+        ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: not a safetensors file: its header is not JSON", f->path);
+    plm__delete(f->ctx, text);
+    if (ok && !cJSON_IsObject(f->header))
+        ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: its header is not a JSON object", f->path);
+    return ok;
+}
+
+/* {"dtype": "F32", "shape": [2,3], "data_offsets": [0,24]} */
+static bool read_entry(const plm__safetensors *f, const cJSON *json, plm__entry *e)
+{
+    e->name           = json->string;
+    e->dtype          = cJSON_GetStringValue(plm__json_member(json, "dtype"));
+    const cJSON *dims = plm__json_member(json, "shape"), *range = plm__json_member(json, "data_offsets"), *dim;
+    if (!e->dtype || !cJSON_IsArray(dims) || !cJSON_IsArray(range))
+        return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: tensor %s lacks dtype, shape or data_offsets", f->path, e->name);
+    int64_t bytes = dtype_bytes(e->dtype);
+    if (bytes == 0)
+        return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: tensor %s is of the unknown dtype %s", f->path, e->name, e->dtype);
+    cJSON_ArrayForEach(dim, dims)
+    {
+        int64_t extent;
+        if (!plm__json_integer(dim, &extent) || !plm__mul(bytes, extent, &bytes))
+            return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: tensor %s has an impossible shape", f->path, e->name);
+        if (e->shape.rank < PLM_MAX_RANK) e->shape.dim[e->shape.rank] = extent;
+        e->shape.rank++;
+    }
+    const cJSON *begin = range->child, *end = begin ? begin->next : NULL;
+    if (!end || end->next || !plm__json_integer(begin, &e->begin) || !plm__json_integer(end, &e->end) ||
+        e->begin > e->end || e->end > f->bytes)
+        return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: tensor %s does not lie within the %" PRId64 " bytes of data",
+                         f->path, e->name, f->bytes);
+    if (e->end - e->begin == bytes) return true;
+    return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: tensor %s needs %" PRId64 " bytes and has %" PRId64, f->path, e->name,
+                     bytes, e->end - e->begin);
+}
+
+static bool read_entries(plm__safetensors *f)
+{
+    const cJSON *json, *text;
+    size_t       count = 0;
+    cJSON_ArrayForEach(json, f->header) count++;
+    if (!(f->entry = plm__new(f->ctx, count * sizeof *f->entry, "the tensors of a model file"))) return false;
+    cJSON_ArrayForEach(json, f->header)
+    {
+        if (strcmp(json->string, "__metadata__") != 0) {
+            if (!read_entry(f, json, &f->entry[f->entries++])) return false;
+            continue;
+        }
+        bool strings = !f->metadata && cJSON_IsObject(json);
+        if (strings) cJSON_ArrayForEach(text, json) strings = strings && cJSON_IsString(text);
+        if (!strings)
+            return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: its __metadata__ is not one object of strings", f->path);
+        f->metadata = json;
+    }
+    return true;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const plm__entry *x = a, *y = b;
+    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
+    return (x->end > y->end) - (x->end < y->end);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const plm__entry *)a)->name, ((const plm__entry *)b)->name);
+}
+
+/* Each byte of the data belongs to one tensor, as the format demands; no name occurs twice. */
+static bool check_entries(plm__safetensors *f)
+{
+    int64_t at = 0;
+    qsort(f->entry, (size_t)f->entries, sizeof *f->entry, by_place);
+    for (int i = 0; i < f->entries; at = f->entry[i++].end)
+        if (f->entry[i].begin != at)
+            return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: the data of tensor %s %s", f->path, f->entry[i].name,
+                             f->entry[i].begin < at ? "overlaps with another's" : "follows bytes that belong to none");
+    if (at != f->bytes)
+        return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: its last %" PRId64 " bytes belong to no tensor", f->path,
+                         f->bytes - at);
+    qsort(f->entry, (size_t)f->entries, sizeof *f->entry, by_name);
+    for (int i = 1; i < f->entries; i++)
+        if (strcmp(f->entry[i - 1].name, f->entry[i].name) == 0)
+            return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: tensor %s is there twice", f->path, f->entry[i].name);
+    return true;
+}
+
+bool plm__safetensors_open(plm__safetensors *f, plm_ctx *ctx, const char *path)
+{
+    struct stat info;
+    *f = (plm__safetensors) { .ctx = ctx, .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
+    if (f->fd < 0 || fstat(f->fd, &info) != 0) return io_error(ctx, "open", path);
+    if (!S_ISREG(info.st_mode)) return plm__fail(ctx, PLM_ERR_IO, "cannot open %s: it is not a file", path);
+    return read_header(f, (int64_t)info.st_size) && read_entries(f) && check_entries(f);
+}
+
+void plm__safetensors_close(plm__safetensors *f)
+{
+    if (f->fd >= 0) close(f->fd);
+    cJSON_Delete(f->header);
+    plm__delete(f->ctx, f->entry);
+    *f = (plm__safetensors) { .fd = -1 };
+}
+
+plm__entry *plm__safetensors_find(const plm__safetensors *f, const char *name)
+{
+    const plm__entry wanted = { .name = name };
+    return bsearch(&wanted, f->entry, (size_t)f->entries, sizeof *f->entry, by_name);
+}
+
+const char *plm__safetensors_metadata(const plm__safetensors *f, const char *key)
+{
+    return cJSON_GetStringValue(plm__json_member(f->metadata, key));
+}
+
+bool plm__safetensors_read(const plm__safetensors *f, const plm__entry *e, void *data)
+{
+    return read_at(f, f->start + e->begin, data, (size_t)(e->end - e->begin));
+}
+
+/* Padded by blanks, so that the data is aligned to its elements. */
+static bool write_header(plm__output *o, const char *metadata, plm_param *const *param, int params)
+{
+    plm__text     text = { .ctx = o->ctx };
+    unsigned char prefix[PREFIX];
+    int64_t       begin = 0;
+    plm__text_add(&text, "{\"__metadata__\":%s", metadata);
+    for (int i = 0; i < params; i++) {
+        const plm_shape shape = plm_param_shape(param[i]);
+        const int64_t   end   = begin + plm_shape_count(shape) * (int64_t)sizeof(float);
+        char            dims[PLM__SHAPE_TEXT];
+        plm__text_add(&text, ",");
+        plm__text_string(&text, plm_param_name(param[i]));
+        plm__text_add(&text, ":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[%" PRId64 ",%" PRId64 "]}",
+                      plm__shape_text(shape, dims), begin, end);
+        begin = end;
+    }
+    plm__text_add(&text, "}");
+    plm__text_add(&text, "%*s", (PREFIX - text.used % PREFIX) % PREFIX, "");
+    bool ok = o->ctx->status == PLM_OK;
+    if (ok && text.used > MAX_HEADER)
+        ok = plm__fail(o->ctx, PLM_ERR_ARGUMENT, "cannot write %s: a header of %d bytes, at most %d", o->path, text.used,
+                       MAX_HEADER);
+    for (int i = 0; i < PREFIX; i++) prefix[i] = (unsigned char)((uint64_t)text.used >> (8 * i));
+    ok = ok && plm__output_write(o, prefix, PREFIX) && plm__output_write(o, text.at, (size_t)text.used);
+    plm__delete(o->ctx, text.at);
+    return ok;
+}
+
+bool plm__output_open(plm__output *o, plm_ctx *ctx, const char *path, const char *metadata, plm_param *const *param,
+                      int params)
+{
+    *o = (plm__output) { .ctx = ctx, .path = path, .fd = -1 };
+    for (int i = 0; o->fd < 0; i++) { /* O_EXCL: another thread, or a process that died, may have had the name */
+        plm__delete(ctx, o->partial);
+        if (!(o->partial = plm__strdupf(ctx, "%s.partial-%ld-%d", path, (long)getpid(), i))) return false;
+        o->fd = open(o->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (o->fd >= 0 || errno == EEXIST) continue;
+        io_error(ctx, "create", path);
+        plm__delete(ctx, o->partial); /* there is none to remove */
+        o->partial = NULL;
+        return false;
+    }
+    return write_header(o, metadata, param, params);
+}
+
+bool plm__output_write(plm__output *o, const void *data, size_t bytes)
+{
+    const char *from = data;
+    while (bytes > 0) {
+        const ssize_t put = write(o->fd, from, bytes);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return io_error(o->ctx, "write", o->path);
+        from += put;
+        bytes -= (size_t)put;
+    }
+    return true;
+}
+
+bool plm__output_finish(plm__output *o)
+{
+    const int fd = o->fd;
+    if (fsync(fd) != 0) return io_error(o->ctx, "write", o->path);
+    o->fd = -1;
+    if (close(fd) != 0) return io_error(o->ctx, "write", o->path);
+    if (rename(o->partial, o->path) != 0) return io_error(o->ctx, "replace", o->path);
+    plm__delete(o->ctx, o->partial);
+    o->partial = NULL;
+    return true;
+}
+
+void plm__output_close(plm__output *o)
+{
+    if (o->fd >= 0) close(o->fd);
+    if (o->partial) unlink(o->partial);
+    plm__delete(o->ctx, o->partial);
+    *o = (plm__output) { .ctx = o->ctx, .fd = -1 };
+}

@@ -1,0 +1,58 @@
+/* safetensors.h (private to nn): a file of named tensors: the eight bytes of a little-endian length, that much JSON, and then
+ * the data to whose start the JSON's offsets refer.  Source: huggingface.co/docs/safetensors, "Format". */
+#ifndef PLM__SAFETENSORS_H
+#define PLM__SAFETENSORS_H
+
+#include "nn/json.h"
+#include "nn/nn.h"
+
+/* ------------------------------------------------------------------ reading */
+
+typedef struct {
+    const char *name, *dtype; /* "F32" ...; lent by the header                                */
+    plm_shape   shape;        /* may have more axes than PLM_MAX_RANK: then it equals no other */
+    int64_t     begin, end;   /* bytes, from the start of the data                            */
+    bool        used;         /* free for the caller                                          */
+} plm__entry;
+
+typedef struct {
+    plm_ctx     *ctx;
+    const char  *path; /* lent by the caller */
+    int          fd;
+    cJSON       *header;
+    const cJSON *metadata; /* strings by name; NULL: none   */
+    plm__entry  *entry;    /* sorted by name                */
+    int          entries;
+    int64_t      start, bytes; /* where the data starts, and how much there is */
+} plm__safetensors;
+
+/* Everything the header says is checked against the file: afterwards each entry lies in the data, as large as its shape.
+ * Close also after a failure. */
+bool        plm__safetensors_open(plm__safetensors *f, plm_ctx *ctx, const char *path);
+void        plm__safetensors_close(plm__safetensors *f);
+plm__entry *plm__safetensors_find(const plm__safetensors *f, const char *name); /* NULL: no such */
+const char *plm__safetensors_metadata(const plm__safetensors *f, const char *key);
+bool        plm__safetensors_read(const plm__safetensors *f, const plm__entry *e, void *data); /* e->end - e->begin bytes */
+
+/* Every parameter of the graph is in the file and the file has nothing else; otherwise one sentence names what is missing,
+ * extra and misshapen.  load.c */
+bool plm__safetensors_match(plm__safetensors *f, const plm_graph *g);
+
+/* ------------------------------------------------------------------ writing */
+
+/* The file grows beside PATH, whose place it takes at the end. */
+typedef struct {
+    plm_ctx    *ctx;
+    const char *path; /* lent by the caller */
+    char       *partial;
+    int         fd; /* -1: closed */
+} plm__output;
+
+/* Creates the file and writes its header: `metadata` is a JSON object of strings, the tensors are the parameters. */
+bool plm__output_open(plm__output *o, plm_ctx *ctx, const char *path, const char *metadata, plm_param *const *param,
+                      int params);
+bool plm__output_write(plm__output *o, const void *data, size_t bytes); /* row-major f32, in the same order */
+bool plm__output_finish(plm__output *o);                                /* on the disk, renamed             */
+void plm__output_close(plm__output *o);                                 /* removes what is not finished     */
+
+#endif

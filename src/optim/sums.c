@@ -1,0 +1,94 @@
+/* sums.c: sums of squares in double, in a fixed order, at the speed of memory.
+ *
+ * Sixteen lanes are added up side by side, so that the compiler may use vectors of any width and the bits are the same on
+ * each; parts have bounds that depend on the length alone, so that threads do not matter either. */
+#include "optim/optim.h"
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define VECTOR __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512")))
+#else
+#define VECTOR
+#endif
+
+enum { LANES = 16 };
+
+static double lane_sum(const double lane[LANES])
+{
+    double sum = 0;
+    for (int k = 0; k < LANES; k++) sum += lane[k];
+    return sum;
+}
+
+VECTOR static double squares(const float *x, int64_t n)
+{
+    double  lane[LANES] = { 0 };
+    int64_t i           = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int k = 0; k < LANES; k++) lane[k] += (double)x[i + k] * (double)x[i + k];
+    for (int k = 0; i + k < n; k++) lane[k] += (double)x[i + k] * (double)x[i + k];
+    return lane_sum(lane);
+}
+
+VECTOR void plm__subtract(float *w, const float *d, int64_t n, double *ww, double *dd)
+{
+    double  before[LANES] = { 0 }, change[LANES] = { 0 };
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int k = 0; k < LANES; k++) {
+            before[k] += (double)w[i + k] * (double)w[i + k];
+            change[k] += (double)d[i + k] * (double)d[i + k];
+            w[i + k] -= d[i + k];
+        }
+    for (int k = 0; i + k < n; k++) {
+        before[k] += (double)w[i + k] * (double)w[i + k];
+        change[k] += (double)d[i + k] * (double)d[i + k];
+        w[i + k] -= d[i + k];
+    }
+    *ww += lane_sum(before);
+    *dd += lane_sum(change);
+}
+
+int64_t plm__part_start(int64_t n, int k)
+{
+    enum { SMALLEST = 8192 }; /* floats: below, a thread costs more than it brings */
+    const int64_t even = (n + PLM__PARTS - 1) / PLM__PARTS, size = even > SMALLEST ? even : SMALLEST;
+    return k * size < n ? k * size : n;
+}
+
+plm__taps plm__taps_of(const plm_param *p, int taps)
+{
+    const plm__layout *l = &p->home;
+    plm__taps          t = { .run = plm__layout_floats(l), .stride_h = 1, .stride_w = 1, .kernel_h = 1, .kernel_w = 1 };
+    if (taps == 1) return t;
+    t.kernel_h = (int)l->dim[2];
+    t.kernel_w = (int)l->dim[3];
+    t.stride_h = l->stride[2];
+    t.stride_w = l->stride[3];
+    if (t.kernel_h > 1 && t.stride_h < t.run) t.run = t.stride_h;
+    if (t.kernel_w > 1 && t.stride_w < t.run) t.run = t.stride_w;
+    return t;
+}
+
+/* Blocks never split the window's axes, and weights are dense: so the place of an outer index is a quotient of the offset. */
+int plm__tap_at(const plm__taps *t, int64_t offset)
+{
+    const int h = (int)(offset / t->stride_h % t->kernel_h), w = (int)(offset / t->stride_w % t->kernel_w);
+    return h * t->kernel_w + w;
+}
+
+void plm__tap_squares(const float *g, int64_t n, const plm__taps *t, int taps, double *part, double *square)
+{
+#pragma omp parallel for if (n > 16384) schedule(static)
+    for (int k = 0; k < PLM__PARTS; k++) {
+        const int64_t end = plm__part_start(n, k + 1);
+        for (int tap = 0; tap < taps; tap++) part[k * taps + tap] = 0;
+        for (int64_t i = plm__part_start(n, k), length; i < end; i += length) {
+            length = t->run - i % t->run < end - i ? t->run - i % t->run : end - i;
+            part[k * taps + plm__tap_at(t, i)] += squares(g + i, length);
+        }
+    }
+    for (int tap = 0; tap < taps; tap++) {
+        square[tap] = 0;
+        for (int k = 0; k < PLM__PARTS; k++) square[tap] += part[k * taps + tap];
+    }
+}
