@@ -82,6 +82,12 @@ static void add_argument(plm__kernel *k, int arg, size_t field)
     if (arg == DNNL_ARG_SCRATCHPAD) k->scratch = bytes;
 }
 
+/* Batch norm without scale and shift: oneDNN 2.6 describes the arguments all the same. */
+static bool is_affine(int arg)
+{
+    return arg == DNNL_ARG_SCALE || arg == DNNL_ARG_SHIFT || arg == DNNL_ARG_DIFF_SCALE || arg == DNNL_ARG_DIFF_SHIFT;
+}
+
 plm__kernel *plm__kernel_make(plm_ctx *ctx, const plm__problem *canonical, dnnl_status_t *why)
 {
     *why           = dnnl_success;
@@ -103,7 +109,8 @@ plm__kernel *plm__kernel_make(plm_ctx *ctx, const plm__problem *canonical, dnnl_
         return NULL;
     }
     k->reference = strncmp(k->name, "ref", 3) == 0;
-    for (const plm__argument *a = arguments; a->arg != 0; a++) add_argument(k, a->arg, a->field);
+    for (const plm__argument *a = arguments; a->arg != 0; a++)
+        if (canonical->affine || !is_affine(a->arg)) add_argument(k, a->arg, a->field);
     add_argument(k, DNNL_ARG_WORKSPACE, offsetof(plm__args, workspace));
     add_argument(k, DNNL_ARG_SCRATCHPAD, 0);
     return k;

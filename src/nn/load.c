@@ -49,8 +49,8 @@ bool plm__safetensors_match(plm__safetensors *f, const plm_graph *g)
         }
         e->used = true;
         if (plm_shape_equal(e->shape, p->shape) && strcmp(e->dtype, "F32") == 0) continue;
-        snprintf(each, sizeof each, "%.48s is %s %s, expected F32 %s", p->name, e->dtype,
-                 plm__shape_text(e->shape, is), plm__shape_text(p->shape, wanted));
+        snprintf(each, sizeof each, "%.48s is %s %s, expected F32 %s", p->name, e->dtype, plm__shape_text(e->shape, is),
+                 plm__shape_text(p->shape, wanted));
         note(&misshapen, "; misshapen: ", each);
     }
     for (int i = 0; i < f->entries; i++)

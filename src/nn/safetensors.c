@@ -21,8 +21,9 @@ enum { PREFIX = 8, MAX_HEADER = 16 << 20 };
 static const struct {
     const char *name;
     int         bytes;
-} dtypes[] = { { "F32", 4 }, { "F64", 8 }, { "F16", 2 }, { "BF16", 2 },   { "I64", 8 },    { "I32", 4 }, { "I16", 2 }, { "I8", 1 },
-               { "U64", 8 }, { "U32", 4 }, { "U16", 2 }, { "U8", 1 }, { "BOOL", 1 }, { "F8_E4M3", 1 }, { "F8_E5M2", 1 } };
+} dtypes[] = { { "F32", 4 }, { "F64", 8 }, { "F16", 2 },  { "BF16", 2 },    { "I64", 8 },
+               { "I32", 4 }, { "I16", 2 }, { "I8", 1 },   { "U64", 8 },     { "U32", 4 },
+               { "U16", 2 }, { "U8", 1 },  { "BOOL", 1 }, { "F8_E4M3", 1 }, { "F8_E5M2", 1 } };
 
 static int dtype_bytes(const char *name)
 {
@@ -88,7 +89,8 @@ static bool read_entry(const plm__safetensors *f, const cJSON *json, plm__entry 
         return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: tensor %s lacks dtype, shape or data_offsets", f->path, e->name);
     int64_t bytes = dtype_bytes(e->dtype);
     if (bytes == 0)
-        return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: tensor %s is of the unknown dtype %s", f->path, e->name, e->dtype);
+        return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: tensor %s is of the unknown dtype %s", f->path, e->name,
+                         e->dtype);
     cJSON_ArrayForEach(dim, dims)
     {
         int64_t extent;
@@ -213,8 +215,8 @@ static bool write_header(plm__output *o, const char *metadata, plm_param *const 
     plm__text_add(&text, "%*s", (PREFIX - text.used % PREFIX) % PREFIX, "");
     bool ok = o->ctx->status == PLM_OK;
     if (ok && text.used > MAX_HEADER)
-        ok = plm__fail(o->ctx, PLM_ERR_ARGUMENT, "cannot write %s: a header of %d bytes, at most %d", o->path, text.used,
-                       MAX_HEADER);
+        ok = plm__fail(o->ctx, PLM_ERR_ARGUMENT, "cannot write %s: a header of %d bytes, at most %d", o->path,
+                       text.used, MAX_HEADER);
     for (int i = 0; i < PREFIX; i++) prefix[i] = (unsigned char)((uint64_t)text.used >> (8 * i));
     ok = ok && plm__output_write(o, prefix, PREFIX) && plm__output_write(o, text.at, (size_t)text.used);
     plm__delete(o->ctx, text.at);

@@ -32,7 +32,7 @@ bool        plm__safetensors_open(plm__safetensors *f, plm_ctx *ctx, const char 
 void        plm__safetensors_close(plm__safetensors *f);
 plm__entry *plm__safetensors_find(const plm__safetensors *f, const char *name); /* NULL: no such */
 const char *plm__safetensors_metadata(const plm__safetensors *f, const char *key);
-bool        plm__safetensors_read(const plm__safetensors *f, const plm__entry *e, void *data); /* e->end - e->begin bytes */
+bool plm__safetensors_read(const plm__safetensors *f, const plm__entry *e, void *data); /* e->end - e->begin bytes */
 
 /* Every parameter of the graph is in the file and the file has nothing else; otherwise one sentence names what is missing,
  * extra and misshapen.  load.c */

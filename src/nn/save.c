@@ -124,6 +124,10 @@ static bool save(const plm_graph *g, const char *path)
     if (g->output < 0 || g->input < 0)
         return plm__fail(g->ctx, PLM_ERR_STATE, "plm_graph_save: the graph has no %s: call %s",
                          g->output < 0 ? "output" : "input", g->output < 0 ? "plm_graph_output" : "plm_nn_input");
+    if (g->normalization.channels > 1 && g->normalization.channels != plm_graph_input_shape(g).dim[0])
+        return plm__fail(g->ctx, PLM_ERR_ARGUMENT,
+                         "plm_graph_save: the normalisation has %d channels, the input %" PRId64,
+                         g->normalization.channels, plm_graph_input_shape(g).dim[0]);
     plm__text   metadata = { .ctx = g->ctx };
     plm__output output   = { .ctx = g->ctx, .fd = -1 };
     plm__text_add(&metadata, "{\"format\":\"pt\"");

@@ -2,8 +2,6 @@
  * leaked by a failure. */
 #include "bench.h"
 
-#include <math.h>
-
 #include "dnnl/engine.h"
 
 /* The i-th of as many cheap problems as one likes. */
@@ -178,6 +176,26 @@ static bool work(plm_ctx *ctx)
     return ok;
 }
 
+/* One block for all kernels, the largest needed; a smaller one goes back to the pool. */
+static void test_scratch_grows(void **state)
+{
+    (void)state;
+    test_allocator memory = { .fail_at = -1 };
+    plm_ctx       *ctx    = plm_ctx_new(&(plm_ctx_desc) { .threads = 2, .allocator = test_allocator_make(&memory) });
+    plm__engine   *e      = plm__engine_get(ctx);
+    assert_non_null(e);
+    assert_true(plm__engine_scratch(ctx, e, 0));
+    assert_null(e->scratch);
+    assert_true(plm__engine_scratch(ctx, e, 1000));
+    plm__block *small = e->scratch;
+    assert_true(plm__engine_scratch(ctx, e, 100));
+    assert_ptr_equal(e->scratch, small);
+    assert_true(plm__engine_scratch(ctx, e, 100000));
+    assert_true(e->scratch != small && e->scratch->bytes >= 100000);
+    plm_ctx_free(ctx);
+    assert_int_equal(memory.outstanding, 0);
+}
+
 static void test_failing_allocations(void **state)
 {
     (void)state;
@@ -214,6 +232,7 @@ int main(void)
         on_bench(test_eviction),
         on_bench(test_keep),
         on_bench(test_reference_kernels_are_counted),
+        cmocka_unit_test(test_scratch_grows),
         cmocka_unit_test(test_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,289 @@
+/* open.c: a network from a file alone.
+ *
+ * The description is read as if an enemy had written it: every member is checked for type and range, nodes only refer to
+ * earlier ones, and a layer's weights are looked up in the file before memory is taken for them.  What remains is checked by
+ * the functions that also build networks in code; a network that is returned is whole. */
+#include "nn/safetensors.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool bad(plm_graph *g, const char *what)
+{
+    return plm__fail(g->ctx, PLM_ERR_FORMAT, "%s", what);
+}
+
+/* The node being read. */
+static bool bad_node(plm_graph *g, const char *what)
+{
+    return plm__fail(g->ctx, PLM_ERR_FORMAT, "node %d of its network: %s", g->nodes, what);
+}
+
+/* A part of the description; NULL and no error: there is none. */
+static cJSON *read_part(plm_graph *g, const plm__safetensors *f, const char *key)
+{
+    const char *text = plm__safetensors_metadata(f, key);
+    cJSON      *json = text ? plm__json_parse(text, strlen(text)) : NULL;
+    if (text && !json) plm__fail(g->ctx, PLM_ERR_FORMAT, "%s in its metadata is not JSON", key);
+    return json;
+}
+
+/* A node that there is already; -1: something else. */
+static int node_number(const plm_graph *g, const cJSON *item)
+{
+    int64_t number;
+    return plm__json_integer(item, &number) && number < g->nodes ? (int)number : -1;
+}
+
+static bool read_field(const cJSON *item, const plm__field *field, void *desc)
+{
+    char   *at = (char *)desc + field->offset;
+    int64_t integer;
+    switch (field->type) {
+    case PLM__INT: /* sizes of windows and steps: twice one must be an int, too */
+        if (!plm__json_integer(item, &integer) || integer > INT_MAX / 4) return false;
+        *(int *)at = (int)integer;
+        return true;
+    case PLM__INT64:
+        return plm__json_integer(item, (int64_t *)at);
+    case PLM__DOUBLE:
+        return plm__json_number(item, (double *)at);
+    case PLM__BOOL:
+        *(bool *)at = cJSON_IsTrue(item);
+        return cJSON_IsBool(item);
+    }
+    return false;
+}
+
+static bool read_fields(plm_graph *g, const plm__kind *kind, const cJSON *json, void *desc)
+{
+    char what[80];
+    for (const plm__field *f = kind->fields; f && f->name; f++) {
+        if (read_field(plm__json_member(json, f->name), f, desc)) continue;
+        snprintf(what, sizeof what, "its \"%s\" is missing or impossible", f->name);
+        return bad_node(g, what);
+    }
+    return true;
+}
+
+/* The tensor from which the kind's other parameters have their sizes must be in the file, with the shape that the desc and
+ * the input ask for: so no description makes us take more memory than a few times its file. */
+static bool check_tensor(plm_graph *g, const plm__safetensors *f, const plm__node *n, const char *name, plm_shape x)
+{
+    char      tensor[512], text[PLM__SHAPE_TEXT];
+    plm_shape shape;
+    if (n->kind == &plm__kind_linear) shape = plm_shape_of(n->desc.linear.out, x.dim[0]);
+    else if (n->kind == &plm__kind_conv2d)
+        shape = plm_shape_of(n->desc.conv2d.out, x.dim[0], n->desc.conv2d.kernel, n->desc.conv2d.kernel);
+    else if (n->kind == &plm__kind_batch_norm) shape = plm_shape_of(x.dim[0]);
+    else return true;
+    snprintf(tensor, sizeof tensor, "%s.%s", name, n->kind->weight_layer ? "weight" : "running_mean");
+    const plm__entry *e = plm__safetensors_find(f, tensor);
+    if (e && plm_shape_equal(e->shape, shape) && e->end > e->begin) return true;
+    return plm__fail(g->ctx, PLM_ERR_FORMAT, "its network needs a tensor %s %s, which is not in the file", tensor,
+                     plm__shape_text(shape, text));
+}
+
+/* Modules without a desc are named by scope, kind and number: the scope that makes them `name`. */
+static bool set_scope(plm_graph *g, const plm__kind *kind, const char *name)
+{
+    char suffix[64];
+    int  number = 0;
+    for (int i = 0; i < g->nodes; i++) number += g->node[i].kind == kind;
+    snprintf(suffix, sizeof suffix, "%s%d", kind->name, number);
+    const size_t length = strlen(name), end = strlen(suffix);
+    if (length < end || length - end >= sizeof g->scope || strcmp(name + length - end, suffix) != 0 ||
+        memchr(name, '/', length))
+        return bad_node(g, "its name is not one that its kind can have");
+    memcpy(g->scope, name, length - end);
+    g->scope[length - end] = '\0';
+    return true;
+}
+
+static const plm__kind *find_kind(const char *name)
+{
+    for (const plm__kind *const *k = plm__kinds; name && *k; k++)
+        if (strcmp((*k)->name, name) == 0) return *k;
+    return NULL;
+}
+
+/* {"kind": "linear", "name": "initial", "inputs": [0], "out": 256, "bias": false} */
+static bool read_node(plm_graph *g, const plm__safetensors *f, const cJSON *json, plm_shape input)
+{
+    plm__node    n       = { .kind = find_kind(cJSON_GetStringValue(plm__json_member(json, "kind"))) };
+    const char  *name    = cJSON_GetStringValue(plm__json_member(json, "name"));
+    const cJSON *inputs  = plm__json_member(json, "inputs"), *item;
+    plm_node     in[2]   = { { g, -1 }, { g, -1 } }, added;
+    int          written = 0;
+    if (!n.kind) return bad_node(g, "its kind is missing or unknown");
+    if (!name || !cJSON_IsArray(inputs)) return bad_node(g, "its name or inputs are missing");
+    cJSON_ArrayForEach(item, inputs)
+    {
+        if (written == n.kind->inputs || (in[written++].id = node_number(g, item)) < 0)
+            return bad_node(g, "its inputs are too many or not earlier nodes");
+    }
+    if (written < n.kind->inputs) return bad_node(g, "its inputs are too few");
+    if (!read_fields(g, n.kind, json, &n.desc)) return false;
+    if (n.kind->inputs > 0 && !check_tensor(g, f, &n, name, plm_node_shape(in[0]))) return false;
+
+    if (n.kind->desc_bytes) memcpy(&n.desc, &name, sizeof name); /* every desc begins with its name */
+    else if (!set_scope(g, n.kind, name)) return false;
+    added       = n.kind == &plm__kind_input ? plm_nn_input(g, input) : plm__graph_add(g, n.kind, in, &n.desc);
+    g->scope[0] = '\0';
+    return added.id >= 0;
+}
+
+static bool read_input(plm_graph *g, const cJSON *json, plm_shape *shape)
+{
+    const cJSON *item;
+    *shape = (plm_shape) { 0 };
+    if (!cJSON_IsArray(json)) return bad(g, "its network has no \"input\" shape");
+    cJSON_ArrayForEach(item, json)
+    {
+        if (shape->rank == PLM_MAX_RANK || !plm__json_integer(item, &shape->dim[shape->rank++]))
+            return bad(g, "its network has an impossible \"input\" shape");
+    }
+    return true;
+}
+
+static bool read_graph(plm_graph *g, const plm__safetensors *f, const cJSON *json)
+{
+    const cJSON *nodes = plm__json_member(json, "nodes"), *kept = plm__json_member(json, "kept"), *item;
+    const cJSON *output = plm__json_member(json, "output");
+    const char  *name   = cJSON_GetStringValue(plm__json_member(output, "name"));
+    plm_shape    input;
+    int64_t      version;
+    if (!plm__json_integer(plm__json_member(json, "version"), &version) || version != 1)
+        return bad(g, "its network is not described in version 1, the only one known here");
+    if (!cJSON_IsArray(nodes) || !cJSON_IsArray(kept) || !name)
+        return bad(g, "its network lacks \"nodes\", \"kept\" or \"output\"");
+    if (!read_input(g, plm__json_member(json, "input"), &input)) return false;
+    cJSON_ArrayForEach(item, nodes)
+    {
+        if (!read_node(g, f, item, input)) return false;
+    }
+    const int last = node_number(g, plm__json_member(output, "node"));
+    if (g->input < 0 || last < 0) return bad(g, "its network has no input or no output");
+    plm_graph_output((plm_node) { g, last }, name);
+    cJSON_ArrayForEach(item, kept)
+    {
+        const plm_node node = { g, node_number(g, item) };
+        if (node.id < 0) return bad(g, "its network keeps a node that is not there");
+        plm_node_keep(node);
+    }
+    return g->ctx->status == PLM_OK;
+}
+
+static bool read_numbers(const cJSON *json, double *x, int n)
+{
+    const cJSON *item;
+    int          i = 0;
+    if (!cJSON_IsArray(json)) return false;
+    cJSON_ArrayForEach(item, json)
+    {
+        if (i == n || !plm__json_number(item, &x[i++])) return false;
+    }
+    return i == n;
+}
+
+static bool read_normalization(plm_graph *g, const cJSON *json)
+{
+    plm_normalization n = { 0 };
+    int64_t           channels;
+    if (!plm__json_number(plm__json_member(json, "scale"), &n.scale) ||
+        !plm__json_integer(plm__json_member(json, "channels"), &channels) || channels > PLM_MAX_CHANNELS)
+        return bad(g, "its normalisation has an impossible scale or number of channels");
+    n.channels = (int)channels;
+    if (!read_numbers(plm__json_member(json, "mean"), n.mean, n.channels) ||
+        !read_numbers(plm__json_member(json, "std"), n.std, n.channels))
+        return bad(g, "its normalisation does not have one mean and one std for each channel");
+    if (channels > 1 && channels != plm_graph_input_shape(g).dim[0])
+        return bad(g, "its normalisation has another number of channels than its network's input");
+    plm_graph_set_normalization(g, &n);
+    return g->ctx->status == PLM_OK;
+}
+
+static bool read_classes(plm_graph *g, const cJSON *json)
+{
+    const cJSON *item;
+    int          count = 0;
+    if (!cJSON_IsArray(json)) return bad(g, "its class names are not an array");
+    cJSON_ArrayForEach(item, json)
+    {
+        if (!cJSON_IsString(item)) return bad(g, "its class names are not strings");
+        count++;
+    }
+    const char **names = plm__new(g->ctx, (size_t)count * sizeof *names, "class names");
+    if (!names) return false;
+    count                                         = 0;
+    cJSON_ArrayForEach(item, json) names[count++] = item->valuestring;
+    plm_graph_set_classes(g, names, count);
+    plm__delete(g->ctx, names);
+    return g->ctx->status == PLM_OK;
+}
+
+static bool read_parts(plm_graph *g, const plm__safetensors *f)
+{
+    cJSON *graph         = read_part(g, f, "plummet.graph");
+    cJSON *normalization = read_part(g, f, "plummet.normalization");
+    cJSON *classes       = read_part(g, f, "plummet.classes");
+    bool   ok            = g->ctx->status == PLM_OK;
+    if (ok && !graph)
+        ok = bad(g,
+                 "it has no description of a network (plummet.graph in its metadata), only tensors: build the network "
+                 "in code and fill it with plm_graph_load");
+    ok = ok && read_graph(g, f, graph);
+    ok = ok && (!normalization || read_normalization(g, normalization));
+    ok = ok && (!classes || read_classes(g, classes));
+    cJSON_Delete(graph);
+    cJSON_Delete(normalization);
+    cJSON_Delete(classes);
+    return ok;
+}
+
+/* Whoever refuses a part of the description, it is the file's fault, and the sentence begins with the file's name.  The
+ * user's on_error hears that sentence. */
+static bool describe(plm_graph *g, const plm__safetensors *f)
+{
+    plm_ctx           *ctx      = g->ctx;
+    const plm_on_error on_error = ctx->on_error;
+    ctx->on_error               = NULL;
+    const bool ok               = read_parts(g, f);
+    ctx->on_error               = on_error;
+    if (ok) return true;
+    char             message[sizeof ctx->message];
+    const plm_status status = ctx->status == PLM_ERR_MEMORY ? PLM_ERR_MEMORY : PLM_ERR_FORMAT;
+    memcpy(message, ctx->message, sizeof message);
+    ctx->status = PLM_OK;
+    return plm__fail(ctx, status, "%s: %s", f->path, message);
+}
+
+/* Nothing has chosen a layout yet: parameters are row-major, as the file's tensors are. */
+static bool read_weights(plm_graph *g, const plm__safetensors *f)
+{
+    for (int i = 0; i < g->params; i++) {
+        plm_param *p = g->param[i];
+        if (!plm__safetensors_read(f, plm__safetensors_find(f, p->name), p->weights->data)) return false;
+        p->written = true;
+        p->version++;
+    }
+    return true;
+}
+
+plm_graph *plm_graph_open(plm_ctx *ctx, const char *path)
+{
+    if (!plm__enter(ctx, "plm_graph_open")) return NULL;
+    plm__safetensors file = { .ctx = ctx, .fd = -1 };
+    bool             ok   = path || plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_graph_open: the path is NULL");
+    ok                    = ok && plm__safetensors_open(&file, ctx, path);
+    plm_graph *g          = ok ? plm_graph_new(ctx) : NULL;
+    if (g && !(describe(g, &file) && plm__safetensors_match(&file, g) && read_weights(g, &file))) {
+        plm_graph_free(g);
+        g = NULL;
+    }
+    plm__safetensors_close(&file);
+    plm__leave(ctx);
+    return g;
+}
