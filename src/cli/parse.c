@@ -93,14 +93,12 @@ static bool unknown_option(const char *command, unsigned bit, const char *name, 
 
 static bool out_of_range(const cli_option *o, const char *text)
 {
-    char range[80];
-    if (o->open_min) snprintf(range, sizeof range, "a number above %g", o->min);
-    else if (o->max >= 1e12)
-        snprintf(range, sizeof range, "%s of at least %g", o->kind == CLI_INTEGER ? "a whole number" : "a number",
-                 o->min);
-    else
-        snprintf(range, sizeof range, "%s from %g to %.0f%s", o->kind == CLI_INTEGER ? "a whole number" : "a number",
-                 o->min, o->max, o->open_max ? " (exclusive)" : "");
+    const char *number = o->kind == CLI_INTEGER ? "a whole number" : "a number";
+    char        range[96];
+    if (o->open_min) snprintf(range, sizeof range, "%s above %g", number, o->min);
+    else if (o->open_max) snprintf(range, sizeof range, "%s of at least %g and below %g", number, o->min, o->max);
+    else if (o->max > 1e9) snprintf(range, sizeof range, "%s of at least %g", number, o->min);
+    else snprintf(range, sizeof range, "%s from %g to %.0f", number, o->min, o->max);
     return cli_usage_error("--%s is \"%s\", expected %s%s", o->name, text,
                            o->kind == CLI_PAIR ? "two numbers A,B, each " : "", range);
 }

@@ -78,10 +78,16 @@ void         plm__kernel_free(plm_ctx *ctx, plm__kernel *k);
 #define PLM__UNUSED_KERNELS 512 /* how many kernels nobody holds stay in the table */
 #define PLM__RECENT_TAGS 16
 
+/* One run as it was: the pointers tell which runs shared memory, and are never followed. */
 typedef struct {
-    int           capacity, count; /* capacity 0: not tracing */
-    bool          on;
-    plm__kernel **kernel; /* noted ones, each with a reference */
+    plm__kernel *kernel; /* holds a reference */
+    plm__args    args;
+} plm__noted;
+
+typedef struct {
+    int         capacity, count; /* capacity 0: not tracing */
+    bool        on;
+    plm__noted *run;
 } plm__trace;
 
 typedef struct {
@@ -103,7 +109,7 @@ const char  *plm__dnnl_word(dnnl_status_t status);
 bool plm__dnnl_fail(plm_ctx *ctx, dnnl_status_t status, const char *what, const plm__problem *p);
 
 void plm__table_clear(plm_ctx *ctx, plm__engine *e);
-void plm__trace_note(plm__engine *e, plm__kernel *k);
+void plm__trace_note(plm__engine *e, plm__kernel *k, const plm__args *args);
 void plm__trace_clear(plm_ctx *ctx, plm__engine *e);
 
 /* ------------------------------------------------------------------ layouts */

@@ -196,6 +196,6 @@ bool plm__kernel_run(plm_ctx *ctx, plm__kernel *k, const plm__args *args)
     }
     dnnl_status_t status = execute(e, k, args);
     if (status != dnnl_success) return plm__dnnl_fail(ctx, status, "run", &k->problem);
-    if (e->trace.on) plm__trace_note(e, k);
+    if (e->trace.on) plm__trace_note(e, k, args);
     return true;
 }

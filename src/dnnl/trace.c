@@ -1,50 +1,80 @@
-/* trace.c: which kernels a step runs, and how long those take with nothing around them. */
+/* trace.c: which kernels a step runs, and how long those take with nothing around them.
+ *
+ * A replay has buffers of its own, and two arguments share one exactly where they shared memory when they were noted: the
+ * kernels read and write as many bytes, as warm or cold in cache, as in the step itself. */
 #include "dnnl/engine.h"
 
 #include <string.h>
 #include <time.h>
 
-/* A noted kernel's own buffers: one block per argument. */
+/* A buffer of the replay, in the place of memory that noted runs used. */
 typedef struct {
-    plm__kernel *kernel;
-    plm__block  *block[PLM__MAX_ARGUMENTS];
-    plm__args    args;
-} replayed;
+    const void *original;
+    size_t      bytes;
+    plm__block *block;
+} stand_in;
 
-void plm__trace_note(plm__engine *e, plm__kernel *k)
+void plm__trace_note(plm__engine *e, plm__kernel *k, const plm__args *args)
 {
     plm__trace *t = &e->trace;
     if (t->count == t->capacity) return;
     plm__kernel_keep(k);
-    t->kernel[t->count++] = k;
+    t->run[t->count++] = (plm__noted) { k, *args };
 }
 
 void plm__trace_clear(plm_ctx *ctx, plm__engine *e)
 {
     plm__trace *t = &e->trace;
-    for (int i = 0; i < t->count; i++) plm__kernel_drop(ctx, t->kernel[i]);
-    plm__delete(ctx, t->kernel);
+    for (int i = 0; i < t->count; i++) plm__kernel_drop(ctx, t->run[i].kernel);
+    plm__delete(ctx, t->run);
     *t = (plm__trace) { 0 };
 }
 
-/* The pool's blocks hold old data, which may be nan: zeros keep the arithmetic ordinary. */
-static bool give_buffers(plm_ctx *ctx, replayed *r)
+static void **argument(plm__args *args, const plm__kernel *k, int a)
 {
-    const plm__kernel *k = r->kernel;
-    for (int i = 0; i < k->args; i++) {
-        if (k->arg[i].arg == DNNL_ARG_SCRATCHPAD) continue;
-        r->block[i] = plm__pool_get(ctx, k->bytes[i]);
-        if (!r->block[i]) return false;
-        memset(r->block[i]->data, 0, k->bytes[i]);
-        memcpy((char *)&r->args + k->field[i], &r->block[i]->data, sizeof(void *));
+    return (void **)(void *)((char *)args + k->field[a]);
+}
+
+/* Lists the memory of run r in `table` (`count` so far); the new count. */
+static int list_memory(plm__noted *r, stand_in *table, int count)
+{
+    for (int a = 0; a < r->kernel->args; a++) {
+        if (r->kernel->arg[a].arg == DNNL_ARG_SCRATCHPAD) continue;
+        const void *original = *argument(&r->args, r->kernel, a);
+        int         i        = 0;
+        while (i < count && table[i].original != original) i++;
+        if (i == count) table[count++] = (stand_in) { .original = original };
+        if (r->kernel->bytes[a] > table[i].bytes) table[i].bytes = r->kernel->bytes[a];
+    }
+    return count;
+}
+
+/* The pool's blocks hold old data, which may be nan: zeros keep the arithmetic ordinary. */
+static bool give_buffers(plm_ctx *ctx, stand_in *table, int count)
+{
+    for (int i = 0; i < count; i++) {
+        table[i].block = plm__pool_get(ctx, table[i].bytes);
+        if (!table[i].block) return false;
+        memset(table[i].block->data, 0, table[i].bytes);
     }
     return true;
 }
 
-static bool run_all(plm_ctx *ctx, replayed *const *order, int count)
+static void put_stand_ins(plm__noted *r, const stand_in *table)
+{
+    for (int a = 0; a < r->kernel->args; a++) {
+        if (r->kernel->arg[a].arg == DNNL_ARG_SCRATCHPAD) continue;
+        void **place = argument(&r->args, r->kernel, a);
+        int    i     = 0;
+        while (table[i].original != *place) i++;
+        *place = table[i].block->data;
+    }
+}
+
+static bool run_all(plm_ctx *ctx, const plm__noted *run, int count)
 {
     for (int i = 0; i < count; i++)
-        if (!plm__kernel_run(ctx, order[i]->kernel, &order[i]->args)) return false;
+        if (!plm__kernel_run(ctx, run[i].kernel, &run[i].args)) return false;
     return true;
 }
 
@@ -55,22 +85,16 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* A kernel noted several times gets one set of buffers.  The first pass touches them, the second is timed. */
-static double replay(plm_ctx *ctx, const plm__trace *t, replayed *set, replayed **order)
+/* The first pass touches the buffers, the second is timed. */
+static double replay(plm_ctx *ctx, plm__noted *run, int runs, stand_in *table)
 {
-    int sets = 0;
-    for (int i = 0; i < t->count; i++) {
-        int s = 0;
-        while (s < sets && set[s].kernel != t->kernel[i]) s++;
-        if (s == sets) {
-            set[sets++].kernel = t->kernel[i];
-            if (!give_buffers(ctx, &set[s])) return -1;
-        }
-        order[i] = &set[s];
-    }
-    if (!run_all(ctx, order, t->count)) return -1;
+    int count = 0;
+    for (int i = 0; i < runs; i++) count = list_memory(&run[i], table, count);
+    if (!give_buffers(ctx, table, count)) return -1;
+    for (int i = 0; i < runs; i++) put_stand_ins(&run[i], table);
+    if (!run_all(ctx, run, runs)) return -1;
     double start = seconds();
-    return run_all(ctx, order, t->count) ? seconds() - start : -1;
+    return run_all(ctx, run, runs) ? seconds() - start : -1;
 }
 
 bool plm__trace_start(plm_ctx *ctx, int capacity)
@@ -79,8 +103,8 @@ bool plm__trace_start(plm_ctx *ctx, int capacity)
     if (!e) return false;
     if (capacity < 1) return plm__fail(ctx, PLM_ERR_ARGUMENT, "a trace of %d kernels: it needs room for one", capacity);
     plm__trace_clear(ctx, e);
-    e->trace.kernel = plm__new(ctx, (size_t)capacity * sizeof(plm__kernel *), "a trace of kernels");
-    if (!e->trace.kernel) return false;
+    e->trace.run = plm__new(ctx, (size_t)capacity * sizeof *e->trace.run, "a trace of kernels");
+    if (!e->trace.run) return false;
     e->trace.capacity = capacity;
     e->trace.on       = true;
     return true;
@@ -103,15 +127,19 @@ double plm__trace_replay(plm_ctx *ctx)
         plm__fail(ctx, PLM_ERR_STATE, "replay of a trace: no kernel was noted between its start and stop");
         return -1;
     }
-    bool       on    = t->on;
-    replayed  *set   = plm__new(ctx, (size_t)t->count * sizeof *set, "buffers of a replay");
-    replayed **order = set ? plm__new(ctx, (size_t)t->count * sizeof *order, "the order of a replay") : NULL;
-    t->on            = false;
-    double time      = order ? replay(ctx, t, set, order) : -1;
-    t->on            = on;
-    for (int i = 0; set && i < t->count; i++)
-        for (int a = 0; a < PLM__MAX_ARGUMENTS; a++) plm__pool_drop(ctx, set[i].block[a]);
-    plm__delete(ctx, order);
-    plm__delete(ctx, set);
+    bool        on    = t->on;
+    int         most  = t->count * PLM__MAX_ARGUMENTS;
+    plm__noted *run   = plm__new(ctx, (size_t)t->count * sizeof *run, "a replay");
+    stand_in   *table = run ? plm__new(ctx, (size_t)most * sizeof *table, "a replay") : NULL;
+    double      time  = -1;
+    t->on             = false;
+    if (table) {
+        memcpy(run, t->run, (size_t)t->count * sizeof *run);
+        time = replay(ctx, run, t->count, table);
+    }
+    t->on = on;
+    for (int i = 0; table && i < most; i++) plm__pool_drop(ctx, table[i].block);
+    plm__delete(ctx, table);
+    plm__delete(ctx, run);
     return time;
 }

@@ -7,7 +7,7 @@
 #include "autograd/autograd.h"
 
 /* Loops shorter than this run on one thread: waking the others costs more. */
-enum { PLM__SERIAL = 32768 };
+enum { PLM__SERIAL = 16384 };
 
 /* ------------------------------------------------------------------ element by element: each.c */
 

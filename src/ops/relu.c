@@ -18,14 +18,20 @@ static bool forward(plm_record *r)
     float        *y     = plm_record_out(r);
     const int64_t n     = plm_record_size(r);
 #pragma omp parallel for simd if (parallel : n > PLM__SERIAL) schedule(static)
-    for (int64_t i = 0; i < n; i++) y[i] = x[i] <= 0 ? 0 : scale * x[i]; /* nan <= 0 is false: nan stays nan */
+    for (int64_t i = 0; i < n; i++) {
+        const float v = scale * x[i];
+        y[i]          = x[i] <= 0 ? 0 : v; /* nan <= 0 is false: nan stays nan */
+    }
     return true;
 }
 
 void plm__relu_backward(const float *y, const float *dy, float *dx, int64_t n, float scale)
 {
 #pragma omp parallel for simd if (parallel : n > PLM__SERIAL) schedule(static)
-    for (int64_t i = 0; i < n; i++) dx[i] = y[i] > 0 ? scale * dy[i] : 0;
+    for (int64_t i = 0; i < n; i++) {
+        const float g = scale * dy[i]; /* computed on either side, so that there is no branch in the loop */
+        dx[i]         = y[i] > 0 ? g : 0;
+    }
 }
 
 /* dx = scale dy where y > 0, else 0.  Needs y, not x, so x's memory may be used again. */

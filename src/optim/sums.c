@@ -5,7 +5,7 @@
 #include "optim/optim.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define VECTOR __attribute__((target_clones("default", "arch=haswell", "arch=skylake-avx512")))
+#define VECTOR __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
 #define VECTOR
 #endif

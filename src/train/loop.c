@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "autograd/autograd.h"
 #include "data/data.h"
 
 #define DEFAULT_EPOCHS 10
@@ -49,15 +50,19 @@ static plm_epoch empty_row(int epoch)
                          .seconds = none };
 }
 
-/* Divergence is reported with the place in the training. */
-static bool say_where(const training *t)
+/* Divergence is reported with its place in the training, and whether the data are to blame.  Always false. */
+static bool say_where(const training *t, const plm_batch *batch)
 {
     plm_ctx *ctx = t->ctx;
-    if (ctx->status == PLM_ERR_NONFINITE) {
-        const size_t used = strlen(ctx->message);
-        snprintf(ctx->message + used, sizeof ctx->message - used, " (in epoch %d, step %lld)", t->epoch,
-                 (long long)t->step);
-    }
+    if (ctx->status != PLM_ERR_NONFINITE) return false;
+    const int64_t size = plm_shape_count(batch->x.shape), at = plm__first_nonfinite(batch->x.data, size);
+    char         *end  = ctx->message + strlen(ctx->message);
+    const size_t  room = (size_t)(ctx->message + sizeof ctx->message - end);
+    if (at < 0) snprintf(end, room, " (in epoch %d, step %lld)", t->epoch, (long long)t->step);
+    else
+        snprintf(end, room, " (in epoch %d, step %lld, whose batch holds %g in sample %lld)", t->epoch,
+                 (long long)t->step, (double)((const float *)batch->x.data)[at],
+                 (long long)(at / (size / batch->count)));
     return false;
 }
 
@@ -82,8 +87,8 @@ static bool run_epoch(training *t, plm_epoch *row)
     plm_loader_seek(t->loader, train ? t->epoch - 1 : 0);
     for (; plm_loader_next(t->loader, &batch); seen++) {
         t->step += train;
-        if (!forward_backward(t, &batch, &loss, &acc)) return say_where(t);
-        if (!(train ? plm_optimizer_step(t->opt) : plm_optimizer_probe(t->opt))) return say_where(t);
+        if (!forward_backward(t, &batch, &loss, &acc)) return say_where(t, &batch);
+        if (!(train ? plm_optimizer_step(t->opt) : plm_optimizer_probe(t->opt))) return say_where(t, &batch);
         plm_tape_reset(t->tape);
         const plm_step_info *info = plm_optimizer_info(t->opt);
         plm__score_add(&sum, loss, acc, batch.count);

@@ -125,6 +125,25 @@ static bool check_free(plm_ctx *ctx, const char *dir)
     return holds == 0;
 }
 
+/* A run in progress holds a lock on its metrics.csv, which goes with its process. */
+static bool lock(int fd)
+{
+    struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    return fcntl(fd, F_SETLK, &whole) == 0 ||
+           (errno != EAGAIN && errno != EACCES); /* not every file system has locks */
+}
+
+static bool check_abandoned(plm_ctx *ctx, const char *partial)
+{
+    char path[PATH_MAX];
+    if (!join(ctx, path, partial, "metrics.csv")) return false;
+    const int fd = open(path, O_RDWR);
+    if (fd < 0) return true; /* none there; what cannot be opened cannot be removed either, and that is said then */
+    const bool free_to_take = lock(fd);
+    close(fd);
+    return free_to_take || plm__fail(ctx, PLM_ERR_STATE, "another process is writing its run into %s", partial);
+}
+
 /* Removes what a run that did not finish has left, and nothing else. */
 static bool remove_partial(plm_ctx *ctx, const char *partial)
 {
@@ -162,12 +181,15 @@ static bool create(plm_run *run, const char *config, bool with_steps)
 {
     plm_ctx *ctx         = run->ctx;
     output   config_file = { 0 };
-    if (!make_parents(ctx, run->dir) || !check_free(ctx, run->dir) || !remove_partial(ctx, run->partial)) return false;
+    if (!make_parents(ctx, run->dir) || !check_free(ctx, run->dir)) return false;
+    if (!check_abandoned(ctx, run->partial) || !remove_partial(ctx, run->partial)) return false;
     if (mkdir(run->partial, 0777) != 0) return io_error(ctx, "create the folder", run->partial);
     if (!open_output(ctx, &config_file, run->partial, "config.json")) return false;
     fprintf(config_file.file, "%s\n", config);
     if (!close_output(ctx, &config_file) || !open_output(ctx, &run->metrics, run->partial, "metrics.csv")) return false;
     fprintf(run->metrics.file, METRICS "%s\n", run->with_val ? ",val_loss,val_acc" : "");
+    if (!lock(fileno(run->metrics.file)))
+        return plm__fail(ctx, PLM_ERR_STATE, "another process is writing its run into %s", run->partial);
     if (!flush(ctx, &run->metrics)) return false;
     if (!with_steps) return true;
     if (!open_output(ctx, &run->steps, run->partial, "steps.csv")) return false;

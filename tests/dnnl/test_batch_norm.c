@@ -74,14 +74,14 @@ static void test_norm(void **state)
     float    *dxb  = bench_empty(b, &p.src);
     plm__args args = { .src        = xb,
                        .dst        = yb,
-                       .scale      = scale,
-                       .shift      = shift,
+                       .scale      = t->affine ? scale : NULL,
+                       .shift      = t->affine ? shift : NULL,
                        .mean       = mean,
                        .variance   = variance,
                        .diff_dst   = dyb,
                        .diff_src   = dxb,
-                       .diff_scale = dscale,
-                       .diff_shift = dshift,
+                       .diff_scale = t->affine ? dscale : NULL,
+                       .diff_shift = t->affine ? dshift : NULL,
                        .workspace  = bench_workspace(b, forward) };
     bench_run(b, forward, args);
     bench_run(b, backward, args);
@@ -163,14 +163,14 @@ static void test_norm_given_statistics(void **state)
 
     plm__args args = { .src        = bench_image(b, &p.src, x),
                        .dst        = bench_empty(b, &p.dst),
-                       .scale      = scale,
-                       .shift      = shift,
+                       .scale      = t->affine ? scale : NULL,
+                       .shift      = t->affine ? shift : NULL,
                        .mean       = mean,
                        .variance   = variance,
                        .diff_dst   = bench_image(b, &p.dst, dy),
                        .diff_src   = bench_empty(b, &p.src),
-                       .diff_scale = dscale,
-                       .diff_shift = dshift,
+                       .diff_scale = t->affine ? dscale : NULL,
+                       .diff_shift = t->affine ? dshift : NULL,
                        .workspace  = bench_workspace(b, forward) };
     bench_run(b, forward, args);
     assert_all_close(bench_plain(b, &p.dst, args.dst), y, count, TOLERANCE);

@@ -36,8 +36,9 @@ static void check_linear(bench *b, const linear_case *t)
     assert_true(plm__layout_is_plain(&p.src) && plm__layout_is_plain(&p.dst));
     float *y = bench_floats(b, t->n * t->out), *dx = bench_floats(b, t->n * t->in), *db = bench_floats(b, t->out);
 
-    bench_run(b, bench_kernel(b, &p),
-              (plm__args) { .src = x, .weights = bench_image(b, &p.weights, w), .bias = bias, .dst = y });
+    bench_run(
+        b, bench_kernel(b, &p),
+        (plm__args) { .src = x, .weights = bench_image(b, &p.weights, w), .bias = t->bias ? bias : NULL, .dst = y });
     plm__problem back = p;
     back.weights      = plm__layout_any(plm__layout_shape(&p.weights));
     back.pass         = PLM__BACKWARD_DATA;
@@ -47,7 +48,8 @@ static void check_linear(bench *b, const linear_case *t)
     back.pass            = PLM__BACKWARD_WEIGHTS;
     plm__kernel *weights = bench_kernel(b, &back);
     float       *dwb     = bench_empty(b, plm__kernel_weights(weights));
-    bench_run(b, weights, (plm__args) { .src = x, .diff_weights = dwb, .diff_bias = db, .diff_dst = dy });
+    bench_run(b, weights,
+              (plm__args) { .src = x, .diff_weights = dwb, .diff_bias = t->bias ? db : NULL, .diff_dst = dy });
 
     double *want_y = bench_doubles(b, t->n * t->out), *want_dx = bench_doubles(b, t->n * t->in);
     double *want_dw = bench_doubles(b, t->out * t->in), *want_db = bench_doubles(b, t->out);

@@ -1,0 +1,254 @@
+/* test_commands.c: plummet inspect, evaluate, predict and bench. */
+#include "cli/run.h"
+
+#include <cjson/cJSON.h>
+
+static char weights[1200]; /* a network for digits, trained once */
+
+static int train_once(void **state)
+{
+    (void)state;
+    char dir[1024];
+    snprintf(dir, sizeof dir, "%s", test_path("trained"));
+    snprintf(weights, sizeof weights, "%s/model.safetensors", dir);
+    return run("train --depth 3 --width 32 --epochs 4 --quiet --out %s", dir);
+}
+
+static double number(const cJSON *o, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItem(o, key);
+    assert_true(cJSON_IsNumber(item));
+    return item->valuedouble;
+}
+
+static cJSON *parsed(void)
+{
+    cJSON *o = cJSON_Parse(out);
+    if (!o) print_error("not JSON: %s\n", out);
+    assert_non_null(o);
+    return o;
+}
+
+static void test_inspect(void **state)
+{
+    (void)state;
+    assert_int_equal(run("inspect --depth 4 --width 64 --dataset cifar10"), 0);
+    assert_non_null(strstr(out, "layers 4, depth 4, parameters 205,440"));
+    assert_int_equal(run("inspect --depth 4 --width 64 --dataset cifar10 --format json"), 0);
+    cJSON *o = parsed();
+    assert_close(number(o, "layers"), 4, 0, 0);
+    assert_close(number(o, "parameters"), 3072 * 64 + 2 * 64 * 64 + 64 * 10, 0, 0);
+    const cJSON *layers = cJSON_GetObjectItem(o, "weight_layers"), *nodes = cJSON_GetObjectItem(o, "nodes");
+    assert_int_equal(cJSON_GetArraySize(layers), 4);
+    assert_close(number(cJSON_GetArrayItem(layers, 0), "d_in"), 3072, 0, 0);
+    assert_close(number(cJSON_GetArrayItem(layers, 3), "d_out"), 10, 0, 0);
+    assert_int_equal(cJSON_GetArraySize(nodes), 9); /* input, flatten, 4 linear, 3 relu */
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(o, "input")), 3);
+    cJSON_Delete(o);
+    assert_int_equal(run("inspect --format dot"), 0);
+    assert_int_equal(strncmp(out, "digraph ", 8), 0);
+    assert_non_null(strstr(out, "n0 -> n1;"));
+    assert_int_equal(run("inspect --weights %s", weights), 0);
+    assert_non_null(strstr(out, "layers 3, depth 3, parameters 3,392"));
+}
+
+static void test_evaluate(void **state)
+{
+    (void)state;
+    assert_int_equal(run("evaluate --weights %s --dataset digits --json", weights), 0);
+    cJSON *o = parsed();
+    assert_true(number(o, "accuracy") > 0.6);
+    assert_true(number(o, "loss") > 0 && number(o, "loss") < 1);
+    assert_close(number(o, "chance"), 0.1, 0, 1e-8);
+    assert_close(number(o, "samples"), 297, 0, 0);
+    const double loss = number(o, "loss");
+    cJSON_Delete(o);
+    assert_int_equal(run("evaluate --weights %s --batch-size 10 --loss square --json", weights), 0);
+    o = parsed();
+    assert_close(number(o, "loss"), loss / 2, 0, 1e-5);
+    cJSON_Delete(o);
+    assert_int_equal(run("evaluate --weights %s", weights), 0);
+    assert_non_null(strstr(out, "chance 0.1000"));
+    assert_int_equal(run("evaluate --weights %s --dataset mnist", weights), 1);
+    assert_sentence("takes samples of shape [1,8,8], those of mnist are [1,28,28]");
+}
+
+/* A hollow square, as raw values of 0..16. */
+static int grey(int i)
+{
+    const int r = i / 8, c = i % 8;
+    return (r == 1 || r == 6 || c == 2 || c == 5) && r > 0 && r < 7 && c > 1 && c < 6 ? 16 : i % 3;
+}
+
+static void write_inputs(char paths[4][1024])
+{
+    static const char *const names[4]  = { "square.csv", "square.f32", "ascii.pgm", "binary.pgm" };
+    char                     csv[1024] = "", ascii[1024] = "P2\n# a comment\n8 8\n16\n";
+    unsigned char            binary[64];
+    float                    raw[64];
+    for (int i = 0; i < 64; i++) {
+        sprintf(csv + strlen(csv), "%d%s", grey(i), i < 63 ? "," : "\r\n");
+        sprintf(ascii + strlen(ascii), "%d\n", grey(i));
+        binary[i] = (unsigned char)grey(i);
+        raw[i]    = (float)grey(i);
+    }
+    char pgm[128] = "P5 8 8 16\n";
+    memcpy(pgm + 10, binary, 64);
+    for (int i = 0; i < 4; i++) snprintf(paths[i], 1024, "%s", test_path(names[i]));
+    write_text(paths[0], csv);
+    write_file(paths[1], raw, sizeof raw);
+    write_text(paths[2], ascii);
+    write_file(paths[3], pgm, 10 + 64);
+}
+
+/* One picture in four kinds of files, and through a pipe: one answer. */
+static void test_predict(void **state)
+{
+    (void)state;
+    char path[4][1024], first[1024] = "";
+    write_inputs(path);
+    assert_int_equal(run("predict --weights %s %s %s %s %s", weights, path[0], path[1], path[2], path[3]), 0);
+    assert_int_equal(strncmp(out, "input,sample,class,0,1,2,3,4,5,6,7,8,9\n", 39), 0);
+    int lines = 0;
+    for (char *line = strchr(out, '\n') + 1; *line; lines++) {
+        char *end = strchr(line, '\n');
+        *end      = '\0';
+        assert_int_equal(strncmp(line, path[lines], strlen(path[lines])), 0);
+        const char *answer = line + strlen(path[lines]);
+        if (lines == 0) snprintf(first, sizeof first, "%s", answer);
+        assert_string_equal(answer, first);
+        line = end + 1;
+    }
+    assert_int_equal(lines, 4);
+    assert_int_equal(run("predict --weights %s - <%s", weights, path[0]), 0);
+    assert_non_null(strstr(out, first));
+}
+
+static void test_predict_bad_input(void **state)
+{
+    static const struct {
+        const char *name, *text, *sentence;
+        int         status;
+    } files[] = {
+        { "a.txt", "1,2", "expected a .csv, .f32 or .pgm file", 2 },
+        { "short.csv", "1,2,3\n", "short.csv, line 1 has 3 numbers, the network takes 64", 1 },
+        { "empty.csv", "", "has no rows", 1 },
+        { "header.csv", "a,b\n", "has no rows", 1 },
+        { "word.csv", "a,b\n1,x\n", "line 2 has 2 numbers", 1 },
+        { "empty.f32", "", "has 0 bytes", 1 },
+        { "odd.f32", "12345", "has 5 bytes, expected a multiple of 256", 1 },
+        { "no.pgm", "JFIF", "is no PGM image", 1 },
+        { "empty.pgm", "", "is no PGM image", 1 },
+        { "header.pgm", "P5 8 8", "its header has no width", 1 },
+        { "large.pgm", "P5 9999999999999999999 8 255\n", "pixels, the network takes 8x8", 1 },
+        { "cut.pgm", "P5 8 8 255\nabc", "pixel 3 of 64 is missing", 1 },
+        { "above.pgm", "P2 8 8 7\n8 8 8", "pixel 0 of 64 is missing or above 7", 1 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        write_text(test_path(files[i].name), files[i].text);
+        const int status = run("predict --weights %s %s", weights, test_path(files[i].name));
+        if (status != files[i].status) print_error("%s: exit %d, \"%s\"\n", files[i].name, status, err);
+        assert_int_equal(status, files[i].status);
+        assert_sentence(files[i].sentence);
+    }
+    assert_int_equal(run("predict --weights %s /nowhere/a.csv", weights), 1);
+    assert_sentence("cannot open /nowhere/a.csv: No such file or directory");
+}
+
+/* Two classes beside each other on the axis x; y has another scale and says nothing.  With `label`, the column "side". */
+static void write_sides(const char *path, int rows, int columns, bool label)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fprintf(file, "x,y");
+    for (int c = 2; c < columns; c++) fprintf(file, ",c%d", c);
+    fprintf(file, label ? ",side\n" : "\n");
+    for (int i = 0; i < rows; i++) {
+        const bool right = i % 2;
+        fprintf(file, "%g,%d", 100 + (right ? 3 : -3) + 0.1 * (i % 7), (i * 37) % 11 * 1000);
+        for (int c = 2; c < columns; c++) fprintf(file, ",%d", right ? c * 100 : 0);
+        fprintf(file, label ? ",%s\n" : "\n", right ? "\"on, the right\"" : "left");
+    }
+    fclose(file);
+}
+
+/* From a csv to answers about raw rows; with more columns than a saved network keeps means of, too. */
+static void test_csv(void **state)
+{
+    (void)state;
+    const int widths[] = { 2, 20 };
+    for (int w = 0; w < 2; w++) {
+        char csv[1024], raw[1024], dir[1024], name[32];
+        snprintf(name, sizeof name, "sides%d.csv", w);
+        snprintf(csv, sizeof csv, "%s", test_path(name));
+        snprintf(name, sizeof name, "raw%d.csv", w);
+        snprintf(raw, sizeof raw, "%s", test_path(name));
+        snprintf(name, sizeof name, "csv%d", w);
+        snprintf(dir, sizeof dir, "%s", test_path(name));
+        write_sides(csv, 200, widths[w], true);
+        write_sides(raw, 2, widths[w], false);
+        assert_int_equal(run("train --dataset csv:%s --label side --depth 2 --width 16 --epochs 20 --batch-size 16 "
+                             "--val 10 --out %s",
+                             csv, dir),
+                         0);
+        assert_non_null(strstr(out, "samples: 150 training, 40 test, 10 validation; 2 classes, chance 0.5000"));
+        assert_non_null(strstr(out, "test accuracy 1.0000"));
+        assert_int_equal(run("evaluate --weights %s/model.safetensors --dataset csv:%s --label side --json", dir, csv),
+                         0);
+        cJSON *o = parsed();
+        assert_close(number(o, "accuracy"), 1, 0, 0);
+        assert_close(number(o, "samples"), 200, 0, 0);
+        cJSON_Delete(o);
+        assert_int_equal(run("predict --weights %s/model.safetensors %s", dir, raw), 0);
+        assert_int_equal(strncmp(out, "input,sample,class,left,\"on, the right\"\n", 40), 0);
+        assert_non_null(strstr(out, ",0,left,"));
+        assert_non_null(strstr(out, ",1,\"on, the right\","));
+        assert_int_equal(run("predict --weights %s/model.safetensors --label side %s", dir, csv), 0);
+        assert_non_null(strstr(out, ",199,\"on, the right\","));
+        assert_int_equal(run("predict --weights %s/model.safetensors --label nobody %s", dir, csv), 1);
+        assert_sentence("has no column \"nobody\"");
+    }
+    char csv[1024];
+    snprintf(csv, sizeof csv, "%s", test_path("strange.csv"));
+    write_text(csv, "x,y,side\n100,1,left\n103,2,above\n");
+    assert_int_equal(
+        run("evaluate --weights %s/model.safetensors --dataset csv:%s --label side", test_path("csv0"), csv), 1);
+    assert_sentence("has the class \"above\", which the network does not know");
+}
+
+static void test_bench(void **state)
+{
+    static const char *const keys[] = {
+        "arch",       "optim",       "batch",        "threads",      "onednn",      "isa",          "step_ms",
+        "forward_ms", "backward_ms", "optimizer_ms", "images_per_s", "peak_rss_mb", "primitive_ms", "reference_kernels"
+    };
+    (void)state;
+    assert_int_equal(run("bench --arch fcn --depth 2 --width 16 --dataset cifar10 --batch-size 8 --optim sgd --lr 1e-6 "
+                         "--steps 3 --threads 2 --json"),
+                     0);
+    assert_ptr_equal(strchr(out, '\n'), out + strlen(out) - 1); /* one line */
+    cJSON *o = parsed();
+    int    i = 0;
+    for (const cJSON *item = o->child; item; item = item->next, i++) {
+        assert_true(i < 14);
+        assert_string_equal(item->string, keys[i]);
+    }
+    assert_int_equal(i, 14);
+    assert_close(number(o, "batch"), 8, 0, 0);
+    assert_close(number(o, "threads"), 2, 0, 0);
+    assert_close(number(o, "reference_kernels"), 0, 0, 0);
+    assert_true(number(o, "step_ms") > 0 && number(o, "primitive_ms") > 0 && number(o, "peak_rss_mb") > 1);
+    cJSON_Delete(o);
+    assert_int_equal(run("bench --depth 2 --width 16 --steps 2"), 0);
+    assert_non_null(strstr(out, "images/s"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_inspect),           cmocka_unit_test(test_evaluate), cmocka_unit_test(test_predict),
+        cmocka_unit_test(test_predict_bad_input), cmocka_unit_test(test_csv),      cmocka_unit_test(test_bench),
+    };
+    return cmocka_run_group_tests(tests, train_once, NULL);
+}

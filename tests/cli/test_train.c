@@ -1,0 +1,218 @@
+/* test_train.c: plummet train and its run folder. */
+#include "cli/run.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <unistd.h>
+
+#define SMALL "--depth 3 --width 32 --epochs 3 --threads 2 "
+#define HEADER \
+    "epoch,train_loss,train_acc,test_loss,test_acc,eta_mean,eta_min,eta_max,update_mean,update_min,update_max,seconds"
+
+static char text[1 << 16];
+
+static void dir_of(char path[1024], const char *name)
+{
+    snprintf(path, 1024, "%s", test_path(name));
+}
+
+static const char *in(const char *dir, const char *name)
+{
+    static char path[2048];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+/* The cells of the next line of a csv as numbers (empty: nan); their number, 0 at the end. */
+static int next_row(char **at, double cell[16])
+{
+    int n = 0;
+    if (!**at) return 0;
+    for (;;) {
+        char *end;
+        cell[n] = strtod(*at, &end);
+        if (end == *at) cell[n] = NAN;
+        n++;
+        *at = end + 1;
+        if (*end == ',') continue;
+        assert_int_equal(*end, '\n');
+        return n;
+    }
+}
+
+static void test_run_folder(void **state)
+{
+    (void)state;
+    char   dir[1024];
+    double row[16];
+    dir_of(dir, "folder");
+    assert_int_equal(run("train " SMALL "--epoch-zero --log-steps --val 100 --seed 5 --out %s", dir), 0);
+    assert_string_equal(err, "");
+    assert_non_null(strstr(out, "chance 0.1000"));
+    assert_non_null(strstr(out, "3 layers"));
+    assert_non_null(strstr(out, "the run is in "));
+    assert_int_not_equal(access(strcat(strcpy(text, dir), ".partial"), F_OK), 0);
+
+    slurp(in(dir, "metrics.csv"), text, sizeof text);
+    char *at = text;
+    assert_int_equal(strncmp(at, HEADER ",val_loss,val_acc\n", strlen(HEADER) + 18), 0);
+    at = strchr(at, '\n') + 1;
+    for (int epoch = 0; epoch <= 3; epoch++) {
+        assert_int_equal(next_row(&at, row), 14);
+        assert_close(row[0], epoch, 0, 0);
+        for (int i = 1; i < 14; i++)
+            if (epoch > 0 || i < 8 || i > 11) assert_true(isfinite(row[i]));
+            else assert_true(isnan(row[i])); /* no step, no update, no time */
+        for (int i = 2; i <= 4; i += 2) assert_true(row[i] >= 0 && row[i] <= 1);
+    }
+    assert_int_equal(next_row(&at, row), 0);
+
+    slurp(in(dir, "steps.csv"), text, sizeof text);
+    at = text;
+    assert_int_equal(strncmp(at, "step,epoch,loss,acc,eta,G,update_mean\n", 38), 0);
+    at        = strchr(at, '\n') + 1;
+    int steps = 0;
+    while (next_row(&at, row) == 7) assert_close(row[0], ++steps, 0, 0);
+    assert_int_equal(steps, 3 * 11); /* 1400 samples */
+}
+
+static void test_config(void **state)
+{
+    (void)state;
+    char dir[1024];
+    dir_of(dir, "config");
+    assert_int_equal(
+        run("train --depth 2 --width 8 --epochs 1 --optim adam --betas 0,0.5 --lr 0.01 --seed 3 --threads 1 "
+            "--loss=xent --batch-size=100 --out %s",
+            dir),
+        0);
+    slurp(in(dir, "config.json"), text, sizeof text);
+    cJSON *c = cJSON_Parse(text);
+    assert_non_null(c);
+    static const char *const words[][2] = {
+        { "arch", "fcn" },   { "dataset", "digits" }, { "loss", "xent" }, { "optim", "adam" },
+        { "plummet", NULL }, { "onednn", NULL },      { "isa", NULL },    { "cpu", NULL },
+    };
+    static const struct {
+        const char *key;
+        double      value;
+    } numbers[] = {
+        { "depth", 2 },        { "width", 8 },
+        { "val", 0 },          { "lr", 0.01 },
+        { "eps", 1e-8 },       { "seed", 3 },
+        { "weight_decay", 0 }, { "epochs", 1 },
+        { "batch_size", 100 }, { "test_batch_size", 100 },
+        { "threads", 1 },      { "classes", 10 },
+        { "layers", 2 },       { "parameters", 64 * 8 + 8 * 10 },
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *got = cJSON_GetStringValue(cJSON_GetObjectItem(c, words[i][0]));
+        assert_non_null(got);
+        if (words[i][1]) assert_string_equal(got, words[i][1]);
+        assert_true(*got);
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        const cJSON *item = cJSON_GetObjectItem(c, numbers[i].key);
+        assert_true(cJSON_IsNumber(item));
+        assert_close(item->valuedouble, numbers[i].value, 0, 1e-12);
+    }
+    const cJSON *betas = cJSON_GetObjectItem(c, "betas");
+    assert_int_equal(cJSON_GetArraySize(betas), 2);
+    assert_close(cJSON_GetArrayItem(betas, 0)->valuedouble, 0, 0, 0);
+    assert_close(cJSON_GetObjectItem(cJSON_GetObjectItem(c, "samples"), "train")->valuedouble, 1500, 0, 0);
+    assert_null(cJSON_GetObjectItem(c, "gain")); /* not adam's */
+    cJSON_Delete(c);
+}
+
+/* Two processes with one seed, with and without what only looks on. */
+static void test_same_bytes(void **state)
+{
+    (void)state;
+    static const char *const how[] = { "--seed 9", "--seed 9 --epoch-zero --log-steps --test-batch-size 7",
+                                       "--seed 10" };
+    static char              model[3][1 << 16];
+    size_t                   size[3];
+    for (int i = 0; i < 3; i++) {
+        char dir[1024], name[16];
+        snprintf(name, sizeof name, "same%d", i);
+        dir_of(dir, name);
+        assert_int_equal(run("train " SMALL "%s --quiet --out %s", how[i], dir), 0);
+        FILE *file = fopen(in(dir, "model.safetensors"), "rb");
+        assert_non_null(file);
+        size[i] = fread(model[i], 1, sizeof model[i], file);
+        fclose(file);
+        assert_true(size[i] > 13000 && size[i] < sizeof model[i]);
+    }
+    assert_int_equal(size[0], size[1]);
+    assert_memory_equal(model[0], model[1], size[0]);
+    assert_int_equal(size[0], size[2]);
+    assert_memory_not_equal(model[0], model[2], size[0]);
+}
+
+static void test_quiet(void **state)
+{
+    (void)state;
+    assert_int_equal(run("train " SMALL "--quiet"), 0);
+    assert_int_equal(strncmp(out, "test accuracy 0.", 16), 0);
+    assert_ptr_equal(strchr(out, '\n'), out + strlen(out) - 1); /* one line */
+    assert_int_equal(run("train " SMALL), 0);
+    assert_non_null(strstr(out, "epoch  3/3"));
+    assert_non_null(strstr(out, "nothing was written"));
+    assert_null(strchr(out, '\r')); /* not a terminal: plain lines */
+}
+
+static void test_folder_exists(void **state)
+{
+    (void)state;
+    char dir[1024];
+    dir_of(dir, "exists");
+    assert_int_equal(run("train " SMALL "--quiet --out %s", dir), 0);
+    assert_int_equal(run("train " SMALL "--quiet --out %s", dir), 1);
+    assert_sentence("exists and is not empty");
+}
+
+static void test_every_optimizer(void **state)
+{
+    (void)state;
+    static const char *const how[] = { "--optim agd --gain 2",
+                                       "--optim sgd --lr 0.05 --momentum 0.9 --nesterov",
+                                       "--optim sgd --weight-decay 1e-4 --clip-norm 1",
+                                       "--optim adam --betas 0.8,0.99 --eps 1e-6 --clip-norm 5",
+                                       "--loss xent",
+                                       "--loss square" };
+    for (size_t i = 0; i < sizeof how / sizeof *how; i++) {
+        assert_int_equal(run("train " SMALL "--quiet %s", how[i]), 0);
+        const double acc = strtod(out + strlen("test accuracy "), NULL);
+        if (acc < 0.3) print_error("%s: %s", how[i], out);
+        assert_true(acc >= 0.3); /* chance is 0.1 */
+    }
+}
+
+/* A user's own architecture is an architecture like any other, for every command. */
+static void test_own_architecture(void **state)
+{
+    (void)state;
+    char dir[1024], arguments[2048];
+    dir_of(dir, "own");
+    snprintf(arguments, sizeof arguments, "train --arch tanh-net --depth 2 --width 32 --quiet --out '%s'", dir);
+    assert_int_equal(run_program(PLUMMET_EXTRA, arguments), 0);
+    assert_true(strtod(out + strlen("test accuracy "), NULL) > 0.5);
+    assert_int_equal(run_program(PLUMMET_EXTRA, "inspect --arch tanh-net --depth 1"), 0); /* only an fcn needs two */
+    assert_int_equal(run_program(PLUMMET_EXTRA, "bench --arch tanh-net --steps 1 --batch-size 4 --json"), 0);
+    assert_int_equal(run_program(PLUMMET_EXTRA, "train --arch tanhnet"), 2);
+    assert_sentence("known are fcn, tanh-net; did you mean tanh-net?");
+    assert_int_equal(run_program(PLUMMET_EXTRA, "train --help"), 0);
+    assert_non_null(strstr(out, "linear layers and tanh"));
+    assert_int_equal(run("evaluate --weights '%s/model.safetensors'", dir), 0); /* the file is enough */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_run_folder),       cmocka_unit_test(test_config),
+        cmocka_unit_test(test_same_bytes),       cmocka_unit_test(test_quiet),
+        cmocka_unit_test(test_folder_exists),    cmocka_unit_test(test_every_optimizer),
+        cmocka_unit_test(test_own_architecture),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

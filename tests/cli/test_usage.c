@@ -1,0 +1,178 @@
+/* test_usage.c: help, and one sentence for each wrong use. */
+#include "cli/run.h"
+
+#include <unistd.h>
+
+typedef struct {
+    const char *arguments, *sentence;
+} misuse;
+
+static const misuse wrong_usage[] = {
+    { "", "there is no command" },
+    { "''", "there is no command" },
+    { "trian", "did you mean train?" },
+    { "--versoin", "there is no command --versoin" },
+    { "fly", "train, inspect, evaluate, predict, bench" },
+    { "train --epoch 3", "train has no option --epoch; did you mean --epochs?" },
+    { "train --xyzzy", "train has no option --xyzzy; plummet train --help" },
+    { "train --xyzzy=1", "train has no option --xyzzy;" },
+    { "train -q", "does not know what to do with \"-q\"" },
+    { "train digits", "does not know what to do with \"digits\"" },
+    { "train -- --quiet", "does not know what to do with \"--quiet\"" },
+    { "train --epochs", "--epochs needs a value" },
+    { "train --out --quiet", "--out needs a value" },
+    { "train --out ''", "--out is empty" },
+    { "train --quiet=yes", "--quiet takes no value" },
+    { "train --epochs 0", "--epochs is \"0\", expected a whole number of at least 1" },
+    { "train --epochs -3", "--epochs is \"-3\"" },
+    { "train --epochs 2.5", "--epochs is \"2.5\"" },
+    { "train --epochs ten", "--epochs is \"ten\"" },
+    { "train --epochs ''", "--epochs is \"\"" },
+    { "train --epochs 99999999999999999999", "--epochs is \"99999999999999999999\"" },
+    { "train --batch-size 0", "--batch-size is \"0\", expected a whole number of at least 1" },
+    { "train --batch-size=-128", "--batch-size is \"-128\"" },
+    { "train --test-batch-size 0", "--test-batch-size is \"0\"" },
+    { "train --depth 0", "--depth is \"0\"" },
+    { "train --depth 1", "an fcn has at least 2 layers" },
+    { "train --width 0", "--width is \"0\"" },
+    { "train --width -1", "--width is \"-1\"" },
+    { "train --seed -1", "--seed is \"-1\"" },
+    { "train --threads -1", "--threads is \"-1\"" },
+    { "train --threads 100000", "--threads is \"100000\"" },
+    { "train --val -1", "--val is \"-1\"" },
+    { "train --val 1500", "--val is 1500, but there are only 1500 training samples" },
+    { "train --arch fnc", "--arch is \"fnc\", known are fcn; did you mean fcn?" },
+    { "train --arch resnet18", "--arch is \"resnet18\", known is fcn" },
+    { "train --dataset digit", "did you mean digits?" },
+    { "train --dataset nonsense", "expected one of digits, mnist, fashion-mnist, csv:FILE" },
+    { "train --dataset cifar10", "known by its shape only" },
+    { "train --dataset csv:", "expected csv:FILE" },
+    { "train --dataset csv:a.csv", "needs --label" },
+    { "train --label y", "--label is for csv files" },
+    { "train --loss mes", "--loss is \"mes\", expected one of mse|xent|square; did you mean mse?" },
+    { "train --optim sdg", "did you mean sgd?" },
+    { "train --lr 0.1", "--lr does not go with --optim agd: agd has no learning rate" },
+    { "train --momentum 0.9", "--momentum does not go with --optim agd" },
+    { "train --optim sgd --betas 0.9,0.99", "--betas does not go with --optim sgd" },
+    { "train --optim sgd --gain 2", "--gain does not go with --optim sgd" },
+    { "train --optim adam --nesterov", "--nesterov does not go with --optim adam" },
+    { "train --optim sgd --nesterov", "--nesterov needs --momentum" },
+    { "train --optim sgd --lr 0", "--lr is \"0\", expected a number above 0" },
+    { "train --optim sgd --lr nan", "--lr is \"nan\"" },
+    { "train --optim sgd --lr inf", "--lr is \"inf\"" },
+    { "train --optim sgd --lr -0.1", "--lr is \"-0.1\"" },
+    { "train --optim sgd --lr 0.1x", "--lr is \"0.1x\"" },
+    { "train --optim sgd --momentum 1", "--momentum is \"1\", expected a number of at least 0 and below 1" },
+    { "train --optim sgd --weight-decay -1", "--weight-decay is \"-1\"" },
+    { "train --optim sgd --clip-norm 0", "--clip-norm is \"0\"" },
+    { "train --optim adam --betas 0.9", "--betas is \"0.9\", expected two numbers A,B" },
+    { "train --optim adam --betas 0.9,1", "--betas is \"0.9,1\"" },
+    { "train --optim adam --betas 0.9,0.99,0", "--betas is \"0.9,0.99,0\"" },
+    { "train --optim adam --eps 0", "--eps is \"0\"" },
+    { "train --gain 0", "--gain is \"0\"" },
+    { "train --log-steps", "--log-steps needs --out" },
+    { "train --steps 3", "train has no option --steps" },
+    { "inspect --format xml", "--format is \"xml\", expected one of table|json|dot" },
+    { "inspect --weights x.safetensors --depth 3", "--depth does not go with --weights" },
+    { "inspect --lr 3", "inspect has no option --lr" },
+    { "evaluate", "evaluate needs --weights" },
+    { "evaluate --weights x --dataset imagenet", "known by its shape only" },
+    { "predict a.csv", "predict needs --weights" },
+    { "predict --weights x.safetensors", "predict needs an INPUT" },
+    { "bench --steps 0", "--steps is \"0\"" },
+    { "bench --profile", "bench has no option --profile" },
+    { "bench --optim agd --lr 1", "--lr does not go with --optim agd" },
+};
+
+static void test_wrong_usage(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong_usage / sizeof *wrong_usage; i++) {
+        const int status = run("%s", wrong_usage[i].arguments);
+        if (status != 2 || *out)
+            print_error("plummet %s: exit %d, printed \"%s\"\n", wrong_usage[i].arguments, status, out);
+        assert_int_equal(status, 2);
+        assert_string_equal(out, "");
+        assert_sentence(wrong_usage[i].sentence);
+    }
+}
+
+static const misuse failures[] = {
+    { "train --dataset csv:/nowhere/a.csv --label y", "/nowhere/a.csv" },
+    { "train --dataset mnist --data /nowhere", "/nowhere/mnist" },
+    { "train --out /proc/plummet/run", "/proc/plummet" },
+#ifndef __SANITIZE_ADDRESS__ /* which ends a program that asks for so much */
+    { "train --quiet --width 1000000000000", "out of memory" },
+#endif
+    { "inspect --weights /nowhere/a.safetensors", "/nowhere/a.safetensors" },
+    { "inspect --weights /dev/null", "/dev/null" },
+    { "evaluate --weights /nowhere/a.safetensors", "/nowhere/a.safetensors" },
+    { "predict --weights /nowhere/a.safetensors a.csv", "/nowhere/a.safetensors" },
+    { "train --quiet --optim sgd --lr 1e9", "(in epoch 1, step " },
+};
+
+static void test_failures(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
+        const int status = run("%s", failures[i].arguments);
+        if (status != 1) print_error("plummet %s: exit %d, %s\n", failures[i].arguments, status, err);
+        assert_int_equal(status, 1);
+        assert_sentence(failures[i].sentence);
+    }
+}
+
+static void test_help(void **state)
+{
+    static const char *const commands[] = { "train", "inspect", "evaluate", "predict", "bench" };
+    (void)state;
+    assert_int_equal(run("--help"), 0);
+    assert_string_equal(err, "");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) assert_non_null(strstr(out, commands[i]));
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        assert_int_equal(run("%s --help", commands[i]), 0);
+        assert_non_null(strstr(out, "Options:\n"));
+        assert_non_null(strstr(out, "  --help "));
+        assert_string_equal(err, "");
+    }
+    /* The contract's options of train. */
+    static const char *const options[] = { "arch",  "depth",    "width", "dataset",    "label",    "val",
+                                           "loss",  "optim",    "lr",    "momentum",   "nesterov", "weight-decay",
+                                           "betas", "eps",      "gain",  "batch-size", "epochs",   "test-batch-size",
+                                           "seed",  "threads",  "data",  "out",        "quiet",    "epoch-zero",
+                                           "help",  "log-steps" };
+    assert_int_equal(run("train -h"), 0);
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        char shown[64];
+        snprintf(shown, sizeof shown, "\n  --%s ", options[i]);
+        assert_non_null(strstr(out, shown));
+    }
+    assert_int_equal(run("--version"), 0);
+    assert_int_equal(strncmp(out, "plummet 0.", 10), 0);
+}
+
+/* What cannot be printed is a failure, not a silence. */
+static void test_standard_output_full(void **state)
+{
+    (void)state;
+    if (access("/dev/full", W_OK) != 0) skip();
+    char command[2048], path[1024];
+    snprintf(path, sizeof path, "%s", test_path("stderr"));
+    snprintf(command, sizeof command, "'%s' inspect >/dev/full 2>'%s'", PLUMMET_PROGRAM, path);
+    const int status = system(command);
+    slurp(path, err, sizeof err);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1);
+    assert_sentence("cannot write standard output: No space left on device");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wrong_usage),
+        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_standard_output_full),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,45 @@
+/* test_bench.c: the benchmark measures what it says; how long anything takes is not tested. */
+#include "train/check.h"
+
+static void test_result(void **state)
+{
+    plm_ctx         *ctx = *state;
+    plm_graph       *net = digits_net(ctx, true);
+    plm_optimizer   *agd = plm_agd_new(net, NULL);
+    plm_bench_result r;
+    assert_true(plm_bench(net, agd, &(plm_bench_desc) { .batch = 16, .steps = 4, .loss = PLM_LOSS_XENT }, &r));
+    assert_true(r.forward_ms > 0 && r.backward_ms > 0 && r.optimizer_ms > 0);
+    assert_true(r.step_ms > 0 && r.primitive_ms > 0);
+    assert_close(r.images_per_s, 16 * 1e3 / r.step_ms, 0, 1e-9);
+    assert_int_equal(plm_optimizer_info(agd)->step, 5 + 4); /* the traced one takes no step */
+    plm_optimizer_free(agd);
+    plm_graph_free(net);
+}
+
+static void test_bad_arguments(void **state)
+{
+    plm_ctx         *ctx = *state;
+    plm_graph       *net = digits_net(ctx, false);
+    plm_optimizer   *agd = plm_agd_new(net, NULL);
+    plm_bench_result r;
+    assert_false(plm_bench(NULL, agd, NULL, &r));
+    assert_false(plm_bench(net, NULL, NULL, &r));
+    assert_error(ctx, PLM_ERR_ARGUMENT, "opt is NULL");
+    assert_false(plm_bench(net, agd, NULL, NULL));
+    assert_error(ctx, PLM_ERR_ARGUMENT, "result is NULL");
+    assert_false(plm_bench(net, agd, &(plm_bench_desc) { .batch = -1 }, &r));
+    assert_error(ctx, PLM_ERR_ARGUMENT, "batch is -1");
+    assert_false(plm_bench(net, agd, &(plm_bench_desc) { .batch = INT64_MAX / 2 }, &r));
+    assert_error(ctx, PLM_ERR_SHAPE, "plm_bench");
+    plm_optimizer_free(agd);
+    plm_graph_free(net);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ctx_test(test_result),
+        ctx_test(test_bad_arguments),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
