@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TEXT(x) #x
+#define DOTTED(a, b, c) TEXT(a) "." TEXT(b) "." TEXT(c)
+
 const char *cli_version(void)
 {
-    static char text[32];
-    snprintf(text, sizeof text, "%d.%d.%d", PLM_VERSION_MAJOR, PLM_VERSION_MINOR, PLM_VERSION_PATCH);
-    return text;
+    return DOTTED(PLM_VERSION_MAJOR, PLM_VERSION_MINOR, PLM_VERSION_PATCH);
 }
 
 char *cli_shape_text(plm_shape s, char text[160])

@@ -202,21 +202,32 @@ bool cli_dataset_form(plm_ctx *ctx, const cli_settings *s, cli_form *form)
     return plm_ctx_status(ctx) == PLM_OK;
 }
 
-/* The csv numbers the classes that it has; the network those that it was trained on: by name. */
-static bool rename_classes(plm_ctx *ctx, const plm_dataset *d, const plm_graph *net, plm_tensor labels)
+/* The csv numbers the classes that it has; the network those that it was trained on: `number` leads from one to the other,
+ * by name. */
+static bool match_classes(plm_ctx *ctx, const plm_dataset *d, const plm_graph *net, int64_t *number)
 {
-    const int classes = plm_graph_class_count(net);
-    int64_t  *y       = labels.data;
-    for (int64_t i = 0; classes > 0 && i < labels.shape.dim[0]; i++) {
-        const char *name = plm_dataset_class(d, (int)y[i]);
-        int64_t     k    = 0;
-        while (k < classes && strcmp(plm_graph_class(net, (int)k), name) != 0) k++;
-        if (k == classes)
+    const int known = plm_graph_class_count(net);
+    for (int i = 0; i < plm_dataset_classes(d); i++) {
+        const char *name = plm_dataset_class(d, i);
+        int         k    = 0;
+        while (k < known && strcmp(plm_graph_class(net, k), name) != 0) k++;
+        if (known > 0 && k == known)
             return plm_ctx_fail(ctx, PLM_ERR_FORMAT, "%s has the class \"%s\", which the network does not know",
                                 plm_dataset_name(d), name);
-        y[i] = k;
+        number[i] = known > 0 ? k : i;
     }
     return true;
+}
+
+static bool rename_classes(plm_ctx *ctx, const plm_dataset *d, const plm_graph *net, plm_tensor labels)
+{
+    int64_t *number = calloc((size_t)plm_dataset_classes(d), sizeof *number);
+    if (!number) return plm_ctx_fail(ctx, PLM_ERR_MEMORY, "%s: out of memory", plm_dataset_name(d));
+    const bool ok = match_classes(ctx, d, net, number);
+    int64_t   *y  = labels.data;
+    for (int64_t i = 0; ok && i < labels.shape.dim[0]; i++) y[i] = number[y[i]];
+    free(number);
+    return ok;
 }
 
 static plm_dataset *csv_for(plm_ctx *ctx, const cli_settings *s, const plm_graph *net)

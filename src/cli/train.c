@@ -65,7 +65,7 @@ static void print_start(const job *j)
     printf("samples: %lld training, %lld test, %lld validation; %d classes, chance %.4f\n",
            (long long)plm_dataset_count(j->data.train), (long long)plm_dataset_count(j->data.test),
            (long long)plm_dataset_count(j->data.val), classes, 1.0 / classes);
-    printf("%s with loss %s, batch %lld, %lld epochs, seed %lld\n", s->optim, s->loss, (long long)s->batch,
+    printf("%s with loss %s, batch %lld, epochs %lld, seed %lld\n", s->optim, s->loss, (long long)s->batch,
            (long long)s->epochs, (long long)s->seed);
     fflush(stdout);
 }
@@ -73,7 +73,7 @@ static void print_start(const job *j)
 static void print_result(const job *j)
 {
     char count[32];
-    printf("test accuracy %.4f after %d epochs (chance %.4f; %s parameters)\n", j->last.test.acc, j->last.epoch,
+    printf("test accuracy %.4f after epoch %d (chance %.4f; %s parameters)\n", j->last.test.acc, j->last.epoch,
            1.0 / plm_dataset_classes(j->data.train), cli_count_text(plm_graph_summary(j->net).parameters, count));
     if (j->last.val.count > 0) printf("validation accuracy %.4f\n", j->last.val.acc);
     if (j->settings->quiet) return;

@@ -5,7 +5,6 @@
  * the functions that also build networks in code; a network that is returned is whole. */
 #include "nn/safetensors.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
