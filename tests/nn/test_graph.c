@@ -1,0 +1,466 @@
+/* test_graph.c: building a graph, its names, and what can be asked of it without running it. */
+#include "nets.h"
+
+#include <limits.h>
+
+/* The context and two graphs with an input [3,8,8] each: owned here, since a failed assertion jumps. */
+typedef struct {
+    plm_ctx   *ctx;
+    plm_graph *g, *other;
+    plm_node   x, other_x;
+    plm_tape  *tape;
+} fixture;
+
+static int setup(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 2 }))) return -1;
+    f->g       = plm_graph_new(f->ctx);
+    f->other   = plm_graph_new(f->ctx);
+    f->x       = plm_nn_input(f->g, plm_shape_of(3, 8, 8));
+    f->other_x = plm_nn_input(f->other, plm_shape_of(3, 8, 8));
+    f->tape    = plm_tape_new(f->ctx, NULL);
+    *state     = f;
+    return f->tape ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    plm_tape_free(f->tape);
+    plm_graph_free(f->g);
+    plm_graph_free(f->other);
+    plm_ctx_free(f->ctx);
+    free(f);
+    return 0;
+}
+
+static plm_node conv(plm_node x, const char *name, int64_t out)
+{
+    return plm_nn_conv2d(x, &(plm_conv2d_desc) { .name = name, .out = out, .pad = 1 });
+}
+
+static plm_node_info info_of(const plm_graph *g, int i)
+{
+    plm_node_info info = { 0 };
+    assert_true(plm_graph_node_info(g, i, &info));
+    return info;
+}
+
+static void test_names_come_from_kind_and_number(void **state)
+{
+    fixture *f = *state;
+    plm_node h = plm_nn_relu(plm_nn_batch_norm(conv(f->x, NULL, 4), NULL), NULL);
+    h          = plm_nn_add(h, plm_nn_relu(conv(h, "mine", 4), NULL));
+    h = plm_nn_avg_pool2d(plm_nn_max_pool2d(h, &(plm_pool2d_desc) { .kernel = 2 }), &(plm_pool2d_desc) { .kernel = 2 });
+    h = plm_nn_sigmoid(plm_nn_tanh(plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc) { .out = 2 }), NULL), NULL);
+    assert_ok(f->ctx);
+    static const char *const names[] = { "input0",  "conv2d0", "batch_norm0", "relu0",       "mine",
+                                         "relu1",   "add0",    "max_pool2d0", "avg_pool2d0", "flatten0",
+                                         "linear0", "tanh0",   "sigmoid0" };
+    static const char *const kinds[] = { "input",      "conv2d",     "batch_norm", "relu",   "conv2d", "relu",   "add",
+                                         "max_pool2d", "avg_pool2d", "flatten",    "linear", "tanh",   "sigmoid" };
+    assert_int_equal(plm_graph_node_count(f->g), 13);
+    for (int i = 0; i < 13; i++) {
+        assert_string_equal(info_of(f->g, i).name, names[i]);
+        assert_string_equal(info_of(f->g, i).kind, kinds[i]);
+    }
+    assert_int_equal(h.id, 12);
+    assert_non_null(plm_graph_param_named(f->g, "mine.weight"));
+    assert_non_null(plm_graph_param_named(f->g, "batch_norm0.running_var"));
+    assert_null(plm_graph_param_named(f->g, "mine"));
+    assert_ok(f->ctx);
+}
+
+static void test_scopes_nest(void **state)
+{
+    fixture *f = *state;
+    plm_graph_scope(f->g, "layer%d", 1);
+    plm_graph_scope(f->g, "%d", 0);
+    conv(f->x, "conv1", 4);
+    plm_graph_scope_end(f->g);
+    plm_graph_scope(f->g, "%d.%s", 1, "deep"); /* one scope, whatever dots are in it */
+    conv(f->x, "conv1", 4);
+    plm_graph_scope_end(f->g);
+    conv(f->x, "side", 4);
+    plm_graph_scope_end(f->g);
+    conv(f->x, "last", 4);
+    assert_ok(f->ctx);
+    static const char *const names[] = { "layer1.0.conv1", "layer1.1.deep.conv1", "layer1.side", "last" };
+    for (int i = 0; i < 4; i++) {
+        assert_string_equal(plm_graph_layer(f->g, i)->name, names[i]);
+        assert_string_equal(info_of(f->g, i + 1).name, names[i]);
+    }
+    assert_string_equal(plm_param_name(plm_graph_param(f->g, 0)), "layer1.0.conv1.weight");
+    plm_graph_scope_end(f->g);
+    assert_error(f->ctx, PLM_ERR_STATE, "plm_graph_scope_end: no scope is open");
+    for (int i = 0; i < 30; i++) plm_graph_scope(f->g, "ten.letters");
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "plm_graph_scope: names of nested scopes are longer than 256 characters");
+    plm_graph_scope_end(NULL);
+    plm_graph_scope(NULL, "nowhere");
+}
+
+static void test_names_are_unique(void **state)
+{
+    fixture *f = *state;
+    conv(f->x, "same", 4);
+    const plm_node second = plm_nn_relu(f->x, &(plm_relu_desc) { .name = "same" });
+    assert_int_equal(second.id, -1);
+    assert_ptr_equal(second.graph, f->g);
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "relu at same: the name is taken by a conv2d");
+    assert_int_equal(plm_graph_node_count(f->g), 2);
+    plm_graph_scope(f->g, "elsewhere");
+    assert_true(plm_nn_relu(f->x, &(plm_relu_desc) { .name = "same" }).id > 0);
+    assert_ok(f->ctx);
+}
+
+/* The residual network of the golden files: [3,16,16], stages of 1, 2, 1 blocks. */
+static void test_queries_of_a_residual_network(void **state)
+{
+    fixture *f = *state;
+    plm_graph_free(f->other);
+    plm_graph *g = f->other = net_preact(f->ctx, &(net_preact_desc) { .blocks = { 1, 2, 1 } });
+    assert_ok(f->ctx);
+    const plm_graph_info info = plm_graph_summary(g);
+    /* stem, 4 blocks of two, shortcuts of layers 2 and 3, linear; the longest path leaves out the shortcuts */
+    assert_int_equal(info.layers, 1 + 8 + 2 + 1);
+    assert_int_equal(plm_graph_layer_count(g), 12);
+    assert_int_equal(info.depth, 1 + 8 + 1);
+    const int64_t parameters =
+        3 * 8 * 9 + 2 * 8 * 8 * 9 + (8 + 3 * 16) * 16 * 9 + 8 * 16 + (16 + 32) * 32 * 9 + 16 * 32 + 32 * 4;
+    assert_int_equal(info.parameters, parameters);
+    const int64_t macs = 256 * (3 * 8 * 9 + 2 * 8 * 8 * 9) + 64 * ((8 + 3 * 16) * 16 * 9 + 8 * 16) +
+                         16 * ((16 + 32) * 32 * 9 + 16 * 32) + 32 * 4;
+    assert_int_equal(info.macs, macs);
+    int64_t floats = 0, sum = 0;
+    for (int i = 0; i < plm_graph_node_count(g); i++) {
+        floats += plm_shape_count(info_of(g, i).shape);
+        sum += info_of(g, i).macs;
+    }
+    assert_int_equal(info.activation_floats, floats);
+    assert_int_equal(info.macs, sum);
+
+    static const struct {
+        const char *name;
+        int64_t     d_in, d_out;
+        int         kernel, depth;
+    } layers[] = { { "conv1", 3, 8, 3, 1 },
+                   { "layer1.0.conv1", 8, 8, 3, 2 },
+                   { "layer1.0.conv2", 8, 8, 3, 3 },
+                   { "layer2.0.shortcut.0", 8, 16, 1, 4 },
+                   { "layer2.0.conv1", 8, 16, 3, 4 },
+                   { "layer2.0.conv2", 16, 16, 3, 5 },
+                   { "layer2.1.conv1", 16, 16, 3, 6 },
+                   { "layer2.1.conv2", 16, 16, 3, 7 },
+                   { "layer3.0.shortcut.0", 16, 32, 1, 8 },
+                   { "layer3.0.conv1", 16, 32, 3, 8 },
+                   { "layer3.0.conv2", 32, 32, 3, 9 },
+                   { "linear", 32, 4, 1, 10 } };
+    for (int i = 0; i < 12; i++) {
+        const plm_layer *l = plm_graph_layer(g, i);
+        assert_string_equal(l->name, layers[i].name);
+        assert_string_equal(l->kind, i < 11 ? "conv2d" : "linear");
+        assert_int_equal(l->d_in, layers[i].d_in);
+        assert_int_equal(l->d_out, layers[i].d_out);
+        assert_int_equal(l->kernel_h, layers[i].kernel);
+        assert_int_equal(l->kernel_w, layers[i].kernel);
+        assert_int_equal(l->groups, 1);
+        assert_int_equal(l->index, i);
+        assert_int_equal(l->depth, layers[i].depth);
+        assert_int_equal(plm_layer_fan_in(l), layers[i].d_in * layers[i].kernel * layers[i].kernel);
+        assert_int_equal(plm_layer_fan_out(l), layers[i].d_out * layers[i].kernel * layers[i].kernel);
+        assert_null(l->bias);
+        assert_int_equal(plm_param_role(l->weight), PLM_ROLE_WEIGHT);
+    }
+    assert_null(plm_graph_layer(g, 12));
+    assert_null(plm_graph_layer(g, -1));
+    assert_true(plm_shape_equal(plm_graph_input_shape(g), plm_shape_of(3, 16, 16)));
+    assert_true(plm_shape_equal(plm_graph_output_shape(g), plm_shape_of(4)));
+}
+
+static void test_what_a_node_says(void **state)
+{
+    fixture       *f = *state;
+    const plm_node c =
+        plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 5, .kernel = 3, .stride = 2, .bias = true });
+    const plm_node b = plm_nn_batch_norm(c, &(plm_batch_norm_desc) { .name = "b", .affine = true });
+    const plm_node s = plm_nn_add(b, c);
+    assert_ok(f->ctx);
+    assert_true(plm_shape_equal(plm_node_shape(c), plm_shape_of(5, 3, 3)));
+    const plm_node_info ci = info_of(f->g, c.id), bi = info_of(f->g, b.id), si = info_of(f->g, s.id);
+    assert_int_equal(ci.input_count, 1);
+    assert_int_equal(ci.inputs[0], f->x.id);
+    assert_int_equal(ci.consumers, 2);
+    assert_int_equal(ci.depth, 1);
+    assert_int_equal(ci.param_count, 2);
+    assert_int_equal(ci.macs, 5 * 3 * 3 * 3 * 9);
+    assert_ptr_equal(ci.params[1], plm_graph_layer(f->g, 0)->bias);
+    assert_int_equal(plm_param_role(ci.params[1]), PLM_ROLE_BIAS);
+    static const plm_role roles[] = { PLM_ROLE_STATISTIC, PLM_ROLE_STATISTIC, PLM_ROLE_NORM_SCALE,
+                                      PLM_ROLE_NORM_SHIFT };
+    assert_int_equal(bi.param_count, 4);
+    for (int i = 0; i < 4; i++) assert_int_equal(plm_param_role(bi.params[i]), roles[i]);
+    assert_int_equal(bi.depth, 1);
+    assert_int_equal(si.input_count, 2);
+    assert_int_equal(si.inputs[0], b.id);
+    assert_int_equal(si.inputs[1], c.id);
+    assert_int_equal(plm_graph_param_count(f->g), 6);
+    assert_int_equal(plm_graph_summary(f->g).parameters, 5 * 27 + 5 + 5 + 5); /* without the statistics */
+    assert_null(plm_graph_param(f->g, 6));
+    assert_null(plm_graph_param(f->g, -1));
+    plm_node_info none;
+    assert_false(plm_graph_node_info(f->g, 4, &none));
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "plm_graph_node_info: node 4 of 4");
+    assert_int_equal(plm_node_shape((plm_node) { NULL, -1 }).rank, 0);
+}
+
+static void test_nodes_of_elsewhere(void **state)
+{
+    fixture *f = *state;
+    assert_int_equal(plm_nn_add(f->x, f->other_x).id, -1);
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "add at add0: inputs 0 and 1 are of different graphs");
+    const plm_node empty = { f->g, -1 };
+    assert_int_equal(plm_nn_add(f->x, empty).id, -1);
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "add at add0: input 1 is an empty node");
+    assert_int_equal(plm_nn_tanh(empty, NULL).id, -1);
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "tanh at tanh0: input 0 is an empty node");
+    plm_graph_output(empty, "y");
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "plm_graph_output: the node is empty");
+    assert_int_equal(plm_nn_relu((plm_node) { NULL, -1 }, NULL).id, -1); /* knows no context: nothing to say it to */
+    plm_node_keep((plm_node) { NULL, -1 });
+    assert_ok(f->ctx);
+}
+
+/* ------------------------------------------------------------------ bad descs: one graph, one sentence each */
+
+typedef plm_node (*maker)(fixture *f);
+typedef struct {
+    const char *name;
+    maker       make;
+    plm_status  status;
+    const char *sentence;
+} bad;
+
+#define BAD(id, expression)        \
+    static plm_node id(fixture *f) \
+    {                              \
+        return expression;         \
+    }
+BAD(linear_on_image, plm_nn_linear(f->x, &(plm_linear_desc) { .name = "fc", .out = 4 }))
+BAD(linear_without_out, plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc) { .name = "fc" }))
+BAD(linear_null, plm_nn_linear(plm_nn_flatten(f->x), NULL))
+BAD(linear_huge, plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc) { .name = "fc", .out = INT64_MAX / 8 }))
+BAD(conv_on_vector, plm_nn_conv2d(plm_nn_flatten(f->x), &(plm_conv2d_desc) { .name = "c", .out = 4 }))
+BAD(conv_without_out, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .kernel = 3 }))
+BAD(conv_negative_out, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = -2 }))
+BAD(conv_kernel, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 4, .kernel = -1 }))
+BAD(conv_stride, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 4, .stride = -2 }))
+BAD(conv_pad, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 4, .pad = -1 }))
+BAD(conv_window, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 4, .kernel = 11, .pad = 1 }))
+BAD(conv_huge_pad, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 4, .pad = INT_MAX }))
+BAD(norm_rank,
+    plm_nn_batch_norm(plm_nn_input(f->other = (plm_graph_free(f->other), plm_graph_new(f->ctx)), plm_shape_of(3, 4)),
+                      &(plm_batch_norm_desc) { .name = "bn" }))
+BAD(norm_eps, plm_nn_batch_norm(f->x, &(plm_batch_norm_desc) { .name = "bn", .eps = -1 }))
+BAD(norm_momentum, plm_nn_batch_norm(f->x, &(plm_batch_norm_desc) { .name = "bn", .momentum = 1.5 }))
+BAD(pool_without_kernel, plm_nn_max_pool2d(f->x, NULL))
+BAD(pool_on_vector, plm_nn_avg_pool2d(plm_nn_flatten(f->x), &(plm_pool2d_desc) { .name = "p", .kernel = 2 }))
+BAD(pool_stride, plm_nn_max_pool2d(f->x, &(plm_pool2d_desc) { .name = "p", .kernel = 2, .stride = -1 }))
+BAD(pool_pad, plm_nn_avg_pool2d(f->x, &(plm_pool2d_desc) { .name = "p", .kernel = 2, .pad = 2 }))
+BAD(pool_window, plm_nn_max_pool2d(f->x, &(plm_pool2d_desc) { .name = "p", .kernel = 9 }))
+BAD(relu_scale, plm_nn_relu(f->x, &(plm_relu_desc) { .name = "r", .scale = -1 }))
+BAD(add_shapes, plm_nn_add(f->x, plm_nn_flatten(f->x)))
+BAD(second_input, plm_nn_input(f->g, plm_shape_of(2)))
+BAD(input_rank_0, plm_nn_input(f->g, plm_shape_from(0, NULL)))
+BAD(input_rank_6, plm_nn_input(f->g, plm_shape_of(1, 1, 1, 1, 1, 1)))
+BAD(input_extent, plm_nn_input(f->g, plm_shape_of(3, 0, 8)))
+BAD(fcn_depth, plm_zoo_fcn(f->x, 10, &(plm_fcn_desc) { .depth = 1 }))
+BAD(fcn_classes, plm_zoo_fcn(f->x, 0, NULL))
+
+static const bad bads[] = {
+    { "linear_on_image", linear_on_image, PLM_ERR_SHAPE,
+      "linear at fc: its input is [3,8,8] without the batch axis, expected one axis: flatten it" },
+    { "linear_without_out", linear_without_out, PLM_ERR_ARGUMENT,
+      "linear at fc: desc.out is 0, it is required and positive" },
+    { "linear_null", linear_null, PLM_ERR_ARGUMENT, "linear at linear0: desc.out is 0" },
+    { "linear_huge", linear_huge, PLM_ERR_SHAPE,
+      "fc.weight: [1152921504606846975,192] has too many elements to count" },
+    { "conv_on_vector", conv_on_vector, PLM_ERR_SHAPE,
+      "conv2d at c: its input is [192] without the batch axis, expected [channels,height,width]" },
+    { "conv_without_out", conv_without_out, PLM_ERR_ARGUMENT,
+      "conv2d at c: desc.out is 0, it is required and positive" },
+    { "conv_negative_out", conv_negative_out, PLM_ERR_ARGUMENT, "conv2d at c: desc.out is -2" },
+    { "conv_kernel", conv_kernel, PLM_ERR_ARGUMENT,
+      "conv2d at c: kernel -1, stride 1, pad 0: kernel and stride are positive" },
+    { "conv_stride", conv_stride, PLM_ERR_ARGUMENT, "conv2d at c: kernel 3, stride -2, pad 0" },
+    { "conv_pad", conv_pad, PLM_ERR_ARGUMENT, "conv2d at c: kernel 3, stride 1, pad -1" },
+    { "conv_window", conv_window, PLM_ERR_SHAPE,
+      "conv2d at c: a 11x11 window is larger than its input [3,8,8] padded by 1" },
+    { "conv_huge_pad", conv_huge_pad, PLM_ERR_SHAPE, "c: [1,4,4294967300,4294967300] has too many elements to count" },
+    { "norm_rank", norm_rank, PLM_ERR_SHAPE,
+      "batch_norm at bn: its input is [3,4] without the batch axis, expected [channels] or [channels,height,width]" },
+    { "norm_eps", norm_eps, PLM_ERR_ARGUMENT, "batch_norm at bn: eps -1, momentum 0.1: eps is positive" },
+    { "norm_momentum", norm_momentum, PLM_ERR_ARGUMENT, "momentum 1.5: eps is positive, momentum in (0, 1]" },
+    { "pool_without_kernel", pool_without_kernel, PLM_ERR_ARGUMENT,
+      "max_pool2d at max_pool2d0: kernel 0, stride 0, pad 0: kernel is required" },
+    { "pool_on_vector", pool_on_vector, PLM_ERR_SHAPE, "avg_pool2d at p: its input is [192] without the batch axis" },
+    { "pool_stride", pool_stride, PLM_ERR_ARGUMENT, "max_pool2d at p: kernel 2, stride -1, pad 0" },
+    { "pool_pad", pool_pad, PLM_ERR_ARGUMENT, "avg_pool2d at p: kernel 2, stride 2, pad 2" },
+    { "pool_window", pool_window, PLM_ERR_SHAPE,
+      "max_pool2d at p: a 9x9 window is larger than its input [3,8,8] padded by 0" },
+    { "relu_scale", relu_scale, PLM_ERR_ARGUMENT, "relu at r: desc.scale is -1, expected a positive number" },
+    { "add_shapes", add_shapes, PLM_ERR_SHAPE, "add at add0: its inputs are [3,8,8] and [192], expected one shape" },
+    { "second_input", second_input, PLM_ERR_STATE, "input at input1: the graph has an input already" },
+    { "input_rank_0", input_rank_0, PLM_ERR_SHAPE, "input: rank 0, expected 1 to 5 (without the batch axis)" },
+    { "input_rank_6", input_rank_6, PLM_ERR_SHAPE, "input: rank 6, expected 1 to 5" },
+    { "input_extent", input_extent, PLM_ERR_SHAPE, "input: extent 2 of [1,3,0,8] is 0" },
+    { "fcn_depth", fcn_depth, PLM_ERR_ARGUMENT, "fcn: depth 1, width 256, 10 classes: depth is at least 2" },
+    { "fcn_classes", fcn_classes, PLM_ERR_ARGUMENT, "fcn: depth 10, width 256, 0 classes" },
+};
+
+/* Each leaves the graph as it was, so that building goes on after plm_ctx_clear. */
+static void test_bad_descs(void **state)
+{
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof bads / sizeof *bads; i++) {
+        const int params = plm_graph_param_count(f->g), layers = plm_graph_layer_count(f->g);
+        assert_int_equal(bads[i].make(f).id, -1);
+        assert_int_equal(plm_graph_param_count(f->g), params);
+        assert_int_equal(plm_graph_layer_count(f->g), layers);
+        assert_error(f->ctx, bads[i].status, bads[i].sentence);
+    }
+    plm_graph_output(plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc) { .name = "fc", .out = 4 }), NULL);
+    assert_true(plm_graph_init(f->g, PLM_INIT_AGD));
+    static const float x[2 * 192] = { 1 };
+    assert_true(plm_val_ok(
+        plm_graph_apply(f->g, plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3, 8, 8), x)))));
+    assert_ok(f->ctx);
+}
+
+/* Extents whose multiply-adds are beyond 64 bits: a number all the same, the largest. */
+static void test_multiply_adds_beyond_counting(void **state)
+{
+    fixture *f = *state;
+    plm_graph_free(f->other);
+    f->other         = plm_graph_new(f->ctx);
+    const plm_node x = plm_nn_input(f->other, plm_shape_of(64, 100000000, 100000000));
+    const plm_node y = conv(conv(x, "a", 64), "b", 64);
+    assert_ok(f->ctx);
+    assert_int_equal(info_of(f->other, y.id).macs, INT64_MAX);
+    assert_int_equal(plm_graph_summary(f->other).macs, INT64_MAX);
+}
+
+static void test_growing_after_use(void **state)
+{
+    fixture       *f = *state;
+    const plm_node y = plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc) { .name = "fc", .out = 4 });
+    plm_graph_output(y, "logits");
+    plm_graph_output(y, "again");
+    assert_error(f->ctx, PLM_ERR_STATE, "plm_graph_output: the graph has an output already (logits)");
+    plm_optimizer *o = plm_sgd_new(f->g, NULL);
+    assert_non_null(o);
+    plm_optimizer_free(o);
+    assert_int_equal(plm_nn_relu(y, NULL).id, -1);
+    assert_error(f->ctx, PLM_ERR_STATE,
+                 "relu at relu0: the graph is in use (applied, or given to an optimiser) and cannot grow");
+    plm_node_keep(y);
+    assert_error(f->ctx, PLM_ERR_STATE, "plm_node_keep: fc: the graph is in use already");
+    plm_graph_output(y, "late");
+    assert_error(f->ctx, PLM_ERR_STATE, "the graph has an output already (logits)");
+    assert_int_equal(plm_graph_node_count(f->g), 3);
+}
+
+static void test_what_apply_refuses(void **state)
+{
+    fixture           *f          = *state;
+    static const float x[2 * 192] = { 1 };
+    const plm_val      good       = plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3, 8, 8), x));
+    const plm_val      transposed = plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 8, 8, 3), x));
+    const plm_val      sample     = plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(3, 8, 8), x));
+    const plm_val      scalar     = plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_from(0, NULL), x));
+    const plm_node     y          = plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc) { .name = "fc", .out = 4 });
+    float              out[8];
+
+    plm_graph_apply(f->g, good);
+    assert_error(f->ctx, PLM_ERR_STATE, "the graph has no output: call plm_graph_output");
+    assert_null(plm_agd_new(f->g, NULL));
+    assert_error(f->ctx, PLM_ERR_STATE, "the graph has no output: call plm_graph_output");
+    assert_false(plm_graph_predict(f->g, x, 2, out));
+    assert_error(f->ctx, PLM_ERR_STATE, "plm_graph_predict: the graph has no output: call plm_graph_output");
+
+    /* Clearing an error resets the tapes: the inputs enter anew. */
+    plm_graph_output(y, NULL);
+    plm_val again = plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3, 8, 8), x));
+    plm_graph_apply(f->g, good);
+    assert_error(f->ctx, PLM_ERR_STATE, "plm_graph_apply: the value is stale");
+    (void)transposed, (void)sample, (void)scalar;
+    again = plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3, 8, 8), x));
+    plm_graph_apply(f->g, again);
+    assert_error(f->ctx, PLM_ERR_STATE, "the weights are neither initialised nor loaded: call plm_graph_init");
+
+    assert_true(plm_graph_init(f->g, PLM_INIT_PYTORCH));
+    plm_graph_apply(f->g, plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 8, 8, 3), x)));
+    assert_error(f->ctx, PLM_ERR_SHAPE, "plm_graph_apply: the input is [2,8,8,3], the graph expects [2,3,8,8]");
+    plm_graph_apply(f->g, plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(3, 8, 8), x)));
+    assert_error(f->ctx, PLM_ERR_SHAPE, "plm_graph_apply: the input is [3,8,8], the graph expects [3,3,8,8]");
+    plm_graph_apply(f->g, plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_from(0, NULL), x)));
+    assert_error(f->ctx, PLM_ERR_SHAPE, "plm_graph_apply: the input is [], the graph expects [1,3,8,8]");
+    plm_graph_apply(f->g, plm_none);
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "plm_graph_apply: the input is empty");
+    assert_false(plm_val_ok(plm_graph_apply(NULL, plm_none)));
+    plm_graph_init(f->g, (plm_init)7);
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "plm_graph_init: scheme 7 is neither PLM_INIT_AGD nor PLM_INIT_PYTORCH");
+}
+
+static void test_tape_of_another_context(void **state)
+{
+    fixture           *f          = *state;
+    static const float x[2 * 192] = { 1 };
+    plm_graph_output(plm_nn_flatten(f->x), NULL);
+    plm_ctx      *ctx  = plm_ctx_new(&(plm_ctx_desc) { .threads = 1 });
+    plm_tape     *tape = plm_tape_new(ctx, NULL);
+    const plm_val v    = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3, 8, 8), x));
+    const plm_val y    = plm_graph_apply(f->g, v);
+    const bool    ok   = plm_val_ok(y);
+    plm_ctx_free(ctx);
+    assert_false(ok);
+    assert_error(f->ctx, PLM_ERR_ARGUMENT,
+                 "plm_graph_apply: the input lives on a tape of another context than the graph");
+}
+
+static void test_fcn_of_the_zoo(void **state)
+{
+    fixture *f = *state;
+    plm_graph_output(plm_zoo_fcn(f->x, 10, &(plm_fcn_desc) { .depth = 4, .width = 32 }), "logits");
+    assert_ok(f->ctx);
+    static const char *const names[] = { "initial", "layers.0", "layers.1", "final" };
+    assert_int_equal(plm_graph_layer_count(f->g), 4);
+    for (int i = 0; i < 4; i++) assert_string_equal(plm_graph_layer(f->g, i)->name, names[i]);
+    assert_int_equal(plm_graph_summary(f->g).parameters, 192 * 32 + 2 * 32 * 32 + 32 * 10);
+    assert_int_equal(plm_graph_summary(f->g).depth, 4);
+    assert_int_equal(plm_graph_summary(plm_graph_ctx(f->other) ? f->other : NULL).layers, 0);
+    plm_graph_output(plm_zoo_fcn(f->other_x, 10, NULL), NULL);
+    assert_int_equal(plm_graph_summary(f->other).depth, 10);
+    assert_int_equal(plm_graph_layer(f->other, 5)->d_out, 256);
+}
+
+#define graph_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        graph_test(test_names_come_from_kind_and_number),
+        graph_test(test_scopes_nest),
+        graph_test(test_names_are_unique),
+        graph_test(test_queries_of_a_residual_network),
+        graph_test(test_what_a_node_says),
+        graph_test(test_nodes_of_elsewhere),
+        graph_test(test_bad_descs),
+        graph_test(test_multiply_adds_beyond_counting),
+        graph_test(test_growing_after_use),
+        graph_test(test_what_apply_refuses),
+        graph_test(test_tape_of_another_context),
+        graph_test(test_fcn_of_the_zoo),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
