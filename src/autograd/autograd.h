@@ -41,7 +41,8 @@ struct plm_param {
     void *ready_user;
 };
 
-/* Moves weights to another home layout; the gradient is forgotten. */
+/* Moves weights to another home layout; the gradient is forgotten.  Fails if a tape uses the parameter: its values there have
+ * the old layout. */
 bool plm__param_set_home(plm_param *p, const plm__layout *home);
 /* The weights in a layout: the home itself or a derived copy, refreshed when stale.  NULL on error. */
 const float *plm__param_weights(plm_param *p, const plm__layout *layout);
@@ -124,6 +125,8 @@ plm_val     plm__val_make(plm_tape *tape, int32_t id);
 plm_val     plm__val_none(plm_tape *tape);
 /* Resets every tape of the context on which one of these is a leaf: they are about to be freed. */
 void plm__tapes_forget(plm_ctx *ctx, plm_param *const *params, int n);
+/* Is it a leaf of any tape of the context? */
+bool plm__tapes_use(const plm_ctx *ctx, const plm_param *p);
 /* Appends the records of a plan, with its value 0 bound to `input`, and runs them.  `handle[i]` is true for plan values
  * that get a handle; *base is where the plan's value 0 would be: value i of the plan is id *base + i of the tape. */
 bool plm__tape_run_plan(plm_tape *tape, const plm__list *plan, int32_t input, const bool *handle, int32_t *base);

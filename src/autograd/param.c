@@ -128,6 +128,9 @@ bool plm_param_read_grad(const plm_param *p, float *dst, int64_t n)
 bool plm__param_set_home(plm_param *p, const plm__layout *home)
 {
     if (plm__layout_same(&p->home, home)) return true;
+    if (plm__tapes_use(p->ctx, p))
+        return plm__fail(p->ctx, PLM_ERR_STATE,
+                         "%s is in use on a tape: reset the tape before the graph's first apply or optimiser", p->name);
     plm__block *moved = plm__pool_get(p->ctx, (size_t)plm__layout_floats(home) * sizeof(float));
     if (!moved) return false;
     if (!plm__reorder(p->ctx, &p->home, p->weights->data, home, moved->data)) {

@@ -83,6 +83,13 @@ void plm__tapes_forget(plm_ctx *ctx, plm_param *const *params, int n)
             if (find_leaf(t, params[i]) >= 0) reset(t);
 }
 
+bool plm__tapes_use(const plm_ctx *ctx, const plm_param *p)
+{
+    for (const plm_tape *t = ctx->floor[PLM__FLOOR_AUTOGRAD].state; t; t = t->next)
+        if (find_leaf(t, p) >= 0) return true;
+    return false;
+}
+
 plm_val plm__val_make(plm_tape *tape, int32_t id)
 {
     return (plm_val) { .tape = tape, .id = id, .pass = tape->pass };
@@ -199,7 +206,9 @@ static bool read_plain(plm_ctx *ctx, const plm__layout *layout, const float *dat
     if (!dst || n != plm_shape_count(shape))
         return plm__fail(ctx, PLM_ERR_SHAPE, "%s: the value %s has %lld elements, not %lld", call,
                          plm__shape_text(shape, text), (long long)plm_shape_count(shape), (long long)(dst ? n : 0));
-    return plm__reorder(ctx, layout, data, &plain, dst);
+    if (!plm__layout_same(layout, &plain)) return plm__reorder(ctx, layout, data, &plain, dst);
+    memcpy(dst, data, (size_t)n * sizeof(float)); /* losses are read in every step: no kernel for one number */
+    return true;
 }
 
 bool plm_val_read(plm_val v, float *dst, int64_t n)
@@ -250,6 +259,7 @@ bool plm__tape_run_plan(plm_tape *tape, const plm__list *plan, int32_t input, co
     plm__list *l = &tape->list;
     /* Values first, in the plan's order, so that ids differ by one offset; leaves stand for themselves. */
     *base = l->values;
+    l->value[input].holds++; /* a reordered copy has no handle, and several records may read it */
     for (int i = 0; i < plan->values; i++) {
         const plm__value *v = &plan->value[i];
         if (plm__list_value(l, &v->layout, v->wants_grad) < 0) return false;
@@ -276,5 +286,6 @@ bool plm__tape_run_plan(plm_tape *tape, const plm__list *plan, int32_t input, co
         for (int k = 0; k < n; k++)
             if (in[k] >= *base && !l->value[in[k]].param) plm__value_release(l, in[k]);
     }
+    plm__value_release(l, input);
     return true;
 }

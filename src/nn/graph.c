@@ -121,19 +121,19 @@ plm_param *plm__node_param(plm_graph *g, plm__node *n, const char *suffix, plm_s
 static bool add_layer(plm_graph *g, const plm__node *n)
 {
     if (!plm__grow(g->ctx, &g->layer, &g->layer_capacity, g->layers + 1, sizeof *g->layer, "graph")) return false;
-    const plm_shape w             = n->param[0]->shape;
-    g->layer[g->layers++]         = (plm_layer) { .name     = n->name,
-                                                  .kind     = n->kind->name,
-                                                  .d_in     = w.dim[1],
-                                                  .d_out    = w.dim[0],
-                                                  .kernel_h = w.rank == 4 ? (int)w.dim[2] : 1,
-                                                  .kernel_w = w.rank == 4 ? (int)w.dim[3] : 1,
-                                                  .groups   = 1,
-                                                  .index    = g->layers - 1,
-                                                  .depth    = n->depth,
-                                                  .weight   = n->param[0],
-                                                  .bias     = n->params > 1 ? n->param[1] : NULL };
-    g->layer[g->layers - 1].index = g->layers - 1;
+    const plm_shape w     = n->param[0]->shape;
+    const plm_layer l     = { .name     = n->name,
+                              .kind     = n->kind->name,
+                              .d_in     = w.dim[1],
+                              .d_out    = w.dim[0],
+                              .kernel_h = w.rank == 4 ? (int)w.dim[2] : 1,
+                              .kernel_w = w.rank == 4 ? (int)w.dim[3] : 1,
+                              .groups   = 1,
+                              .index    = g->layers,
+                              .depth    = n->depth,
+                              .weight   = n->param[0],
+                              .bias     = n->params > 1 ? n->param[1] : NULL };
+    g->layer[g->layers++] = l;
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* json.c: JSON as model files need it.
  *
- * cJSON reads.  Writing is ours: cJSON rounds numbers to what it takes for equal, and a network read back must have the same
- * bits. */
+ * cJSON reads.  Writing is ours: cJSON rounds numbers to what it takes for equal, and a network read back must have the
+ * same bits. */
 #include "nn/json.h"
 
 #include <limits.h>

@@ -1,7 +1,7 @@
 /* load.c: weights from a file into a network built in code.
  *
- * All or nothing: names and shapes are compared first, then every tensor is read into memory of its own, in its parameter's
- * home layout; these blocks take the place of the old ones only when nothing can fail any more. */
+ * All or nothing: names and shapes are compared first, then every tensor is read into memory of its own, in its
+ * parameter's home layout; these blocks take the place of the old ones only when nothing can fail any more. */
 #include "nn/safetensors.h"
 
 #include <stdio.h>

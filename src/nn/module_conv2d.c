@@ -18,11 +18,11 @@ static bool resolve(plm_graph *g, plm__node *n, const plm_shape *x)
         return plm__node_fail(g, n, PLM_ERR_ARGUMENT,
                               "kernel %d, stride %d, pad %d: kernel and stride are positive, pad is not negative",
                               d->kernel, d->stride, d->pad);
-    if (x->dim[1] + 2 * (int64_t)d->pad < d->kernel || x->dim[2] + 2 * (int64_t)d->pad < d->kernel)
+    const int64_t height = x->dim[1] + 2 * (int64_t)d->pad, width = x->dim[2] + 2 * (int64_t)d->pad;
+    if (height < d->kernel || width < d->kernel)
         return plm__node_fail(g, n, PLM_ERR_SHAPE, "a %dx%d window is larger than its input %s padded by %d", d->kernel,
                               d->kernel, plm__shape_text(*x, text), d->pad);
-    n->shape = plm_shape_of(d->out, (x->dim[1] + 2 * d->pad - d->kernel) / d->stride + 1,
-                            (x->dim[2] + 2 * d->pad - d->kernel) / d->stride + 1);
+    n->shape = plm_shape_of(d->out, (height - d->kernel) / d->stride + 1, (width - d->kernel) / d->stride + 1);
     if (!plm__node_param(g, n, "weight", plm_shape_of(d->out, x->dim[0], d->kernel, d->kernel), PLM_ROLE_WEIGHT, 0))
         return false;
     return !d->bias || plm__node_param(g, n, "bias", plm_shape_of(d->out), PLM_ROLE_BIAS, 0);
@@ -50,9 +50,13 @@ static bool home(plm_graph *g, const plm__node *n, plm_shape x)
            plm__param_set_home(n->param[0], &layout);
 }
 
+/* INT64_MAX: more than can be counted. */
 static int64_t macs(const plm__node *n, plm_shape x)
 {
-    return plm_shape_count(n->shape) * x.dim[0] * n->desc.conv2d.kernel * n->desc.conv2d.kernel;
+    (void)x;
+    const int64_t fan_in = plm_shape_count(n->param[0]->shape) / n->shape.dim[0];
+    int64_t       product;
+    return plm__mul(plm_shape_count(n->shape), fan_in, &product) ? product : INT64_MAX;
 }
 
 static const plm__field fields[] = { { "out", PLM__INT64, offsetof(plm_conv2d_desc, out) },

@@ -1,8 +1,8 @@
 /* open.c: a network from a file alone.
  *
- * The description is read as if an enemy had written it: every member is checked for type and range, nodes only refer to
- * earlier ones, and a layer's weights are looked up in the file before memory is taken for them.  What remains is checked by
- * the functions that also build networks in code; a network that is returned is whole. */
+ * The description is read as if an enemy had written it: every member is checked for type and range, nodes only refer
+ * to earlier ones, and a layer's weights are looked up in the file before memory is taken for them.  What remains is
+ * checked by the functions that also build networks in code; a network that is returned is whole. */
 #include "nn/safetensors.h"
 
 #include <limits.h>
@@ -67,8 +67,8 @@ static bool read_fields(plm_graph *g, const plm__kind *kind, const cJSON *json, 
     return true;
 }
 
-/* The tensor from which the kind's other parameters have their sizes must be in the file, with the shape that the desc and
- * the input ask for: so no description makes us take more memory than a few times its file. */
+/* The tensor from which the kind's other parameters have their sizes must be in the file, with the shape that the desc
+ * and the input ask for: so no description makes us take more memory than a few times its file. */
 static bool check_tensor(plm_graph *g, const plm__safetensors *f, const plm__node *n, const char *name, plm_shape x)
 {
     char      tensor[512], text[PLM__SHAPE_TEXT];

@@ -73,17 +73,23 @@ plm_param *plm_graph_param_named(const plm_graph *g, const char *name)
     return NULL;
 }
 
+/* Sums that stop at the largest number. */
+static void add_to(int64_t *sum, int64_t more)
+{
+    if (__builtin_add_overflow(*sum, more, sum)) *sum = INT64_MAX;
+}
+
 plm_graph_info plm_graph_summary(const plm_graph *g)
 {
     plm_graph_info info = { .layers = g->layers };
     for (int i = 0; i < g->nodes; i++) {
         const plm__node *n = &g->node[i];
-        info.macs += node_macs(g, n);
-        info.activation_floats += plm_shape_count(n->shape);
+        add_to(&info.macs, node_macs(g, n));
+        add_to(&info.activation_floats, plm_shape_count(n->shape));
         if (n->depth > info.depth) info.depth = n->depth;
     }
     for (int i = 0; i < g->params; i++)
-        if (g->param[i]->role != PLM_ROLE_STATISTIC) info.parameters += plm_shape_count(g->param[i]->shape);
+        if (g->param[i]->role != PLM_ROLE_STATISTIC) add_to(&info.parameters, plm_shape_count(g->param[i]->shape));
     return info;
 }
 

@@ -1,7 +1,7 @@
 /* safetensors.c: reading and writing files of named tensors.
  *
- * A file is not to be trusted: no number of it is used before it is checked against the file's size, so nothing is allocated
- * that the file could not fill, and no bytes are read that belong to another tensor. */
+ * A file is not to be trusted: no number of it is used before it is checked against the file's size, so nothing is
+ * allocated that the file could not fill, and no bytes are read that belong to another tensor. */
 #include "nn/safetensors.h"
 
 #include <errno.h>
@@ -15,7 +15,8 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "data goes to and from the file as it is in memory");
 
-/* The reference takes a header of 100 MB; parsed JSON can be 30 times its text, and no network needs a tenth of this. */
+/* The reference takes a header of 100 MB; parsed JSON can be 30 times its text, and no network needs a tenth of this.
+ * */
 enum { PREFIX = 8, MAX_HEADER = 16 << 20 };
 
 static const struct {

@@ -1,5 +1,5 @@
-/* safetensors.h (private to nn): a file of named tensors: the eight bytes of a little-endian length, that much JSON, and then
- * the data to whose start the JSON's offsets refer.  Source: huggingface.co/docs/safetensors, "Format". */
+/* safetensors.h (private to nn): a file of named tensors: the eight bytes of a little-endian length, that much JSON,
+ * and then the data to whose start the JSON's offsets refer.  Source: huggingface.co/docs/safetensors, "Format". */
 #ifndef PLM__SAFETENSORS_H
 #define PLM__SAFETENSORS_H
 
@@ -26,16 +26,16 @@ typedef struct {
     int64_t      start, bytes; /* where the data starts, and how much there is */
 } plm__safetensors;
 
-/* Everything the header says is checked against the file: afterwards each entry lies in the data, as large as its shape.
- * Close also after a failure. */
+/* Everything the header says is checked against the file: afterwards each entry lies in the data, as large as its
+ * shape. Close also after a failure. */
 bool        plm__safetensors_open(plm__safetensors *f, plm_ctx *ctx, const char *path);
 void        plm__safetensors_close(plm__safetensors *f);
 plm__entry *plm__safetensors_find(const plm__safetensors *f, const char *name); /* NULL: no such */
 const char *plm__safetensors_metadata(const plm__safetensors *f, const char *key);
 bool plm__safetensors_read(const plm__safetensors *f, const plm__entry *e, void *data); /* e->end - e->begin bytes */
 
-/* Every parameter of the graph is in the file and the file has nothing else; otherwise one sentence names what is missing,
- * extra and misshapen.  load.c */
+/* Every parameter of the graph is in the file and the file has nothing else; otherwise one sentence names what is
+ * missing, extra and misshapen.  load.c */
 bool plm__safetensors_match(plm__safetensors *f, const plm_graph *g);
 
 /* ------------------------------------------------------------------ writing */

@@ -1,7 +1,7 @@
 /* save.c: a network as a file.
  *
- * Weights stand under PyTorch's names in PyTorch's shapes, so that other programs read them; what makes a network of them is
- * JSON text in the metadata, which other programs pass over.  The bytes are a function of the network alone. */
+ * Weights stand under PyTorch's names in PyTorch's shapes, so that other programs read them; what makes a network of
+ * them is JSON text in the metadata, which other programs pass over.  The bytes are a function of the network alone. */
 #include "nn/safetensors.h"
 
 #include <inttypes.h>

@@ -1,8 +1,8 @@
 /* loop.c: the training loop.
  *
- * Loaders, tapes and evaluators are made before the first step and serve to the end, so that a loop of fixed shapes
- * allocates nothing after its second step.  An evaluation works on its own tape and loader and the order of an epoch is a
- * function of the seed: whether anybody evaluates does not change a bit of the training. */
+ * Loaders, tapes and evaluators are made before the first step and serve to the end, so that nothing is allocated once each
+ * shape (a full batch, the short one, an evaluation) has come by.  An evaluation works on its own tape and loader, and the
+ * order of an epoch is a function of the seed: whether anybody evaluates does not change a bit of the training. */
 #include "train/train.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* test_files_failing.c: disks and memory that fail while a network is saved, opened or loaded: the old file and the old weights
- * stay, and nothing is left behind. */
+/* test_files_failing.c: disks and memory that fail while a network is saved, opened or loaded: the old file and the old
+ * weights stay, and nothing is left behind. */
 #define _GNU_SOURCE /* unshare */
 #include "nn/files.h"
 
@@ -157,18 +157,18 @@ static bool attempt_load(plm_graph *net)
     return plm_graph_load(net, path);
 }
 
-static void fail_each(attempt *call, int least)
+static void fail_each(attempt *call, bool in_use, int least)
 {
     int  failures = 0;
     bool done     = false;
     for (int64_t k = 0; !done; k++) {
         test_allocator a   = { .fail_at = -1 };
-        plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 2, .allocator = test_allocator_make(&a) });
+        plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 1, .allocator = test_allocator_make(&a) });
         plm_graph     *net = filled_network(ctx, 1);
         float          y[2 * OUTPUT], z[2 * OUTPUT];
         plm_graph_set_classes(net, some_classes, 5);
         plm_graph_set_normalization(net, &some_normalization);
-        predict(net, y);
+        if (in_use) predict(net, y);
         const int64_t before = a.calls;
         a.fail_at            = before + k;
         const bool ok        = call(net);
@@ -176,9 +176,11 @@ static void fail_each(attempt *call, int least)
         a.fail_at            = -1;
         if (!ok) { /* the pool may have tried again, and then all went well */
             assert_error(ctx, PLM_ERR_MEMORY, "out of memory");
+            failures++;
+        }
+        if (!ok && in_use) {
             predict(net, z);
             assert_memory_equal(y, z, sizeof y);
-            failures++;
         }
         assert_true(ok || !done);
         plm_graph_free(net);
@@ -196,9 +198,9 @@ static void test_memory(void **state)
     plm_graph_set_normalization(net, &some_normalization);
     assert_true(plm_graph_save(net, path));
     write_bytes(other, "old", 3);
-    fail_each(attempt_save, 25);
-    fail_each(attempt_open, 55);
-    fail_each(attempt_load, 10);
+    fail_each(attempt_save, false, 25);
+    fail_each(attempt_open, false, 55);
+    fail_each(attempt_load, true, 10);
     plm_graph_free(net);
 }
 

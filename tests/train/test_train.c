@@ -9,17 +9,15 @@
 
 /* What a run's callbacks see. */
 typedef struct {
-    plm_graph    *net;
-    plm_ctx      *ctx;
-    plm_epoch     row[8];
-    int           rows;
-    int64_t       steps, stop_at; /* stop_at > 0: on_step says false there */
-    int           stop_epoch;     /* on_epoch says false there, -1: never  */
-    double        loss_sum, acc_sum;
-    double        eta_sum, eta_min, eta_max;
-    plm_ctx_stats early; /* after step 2 */
-    float        *untrained;
-    int64_t       params;
+    plm_graph *net;
+    plm_epoch  row[8];
+    int        rows;
+    int64_t    steps, stop_at; /* stop_at > 0: on_step says false there */
+    int        stop_epoch;     /* > 0: on_epoch says false there */
+    double     loss_sum, acc_sum;
+    double     eta_sum, eta_min, eta_max;
+    float     *untrained;
+    int64_t    params;
 } seen;
 
 static bool on_step(void *user, const plm_step *step)
@@ -34,7 +32,6 @@ static bool on_step(void *user, const plm_step *step)
     s->eta_sum += step->info->eta;
     s->eta_min = place == 0 || step->info->eta < s->eta_min ? step->info->eta : s->eta_min;
     s->eta_max = place == 0 || step->info->eta > s->eta_max ? step->info->eta : s->eta_max;
-    if (s->steps == 2) s->early = plm_ctx_statistics(s->ctx);
     return s->steps != s->stop_at;
 }
 
@@ -44,7 +41,7 @@ static bool on_epoch(void *user, const plm_epoch *row)
     assert_int_equal(row->epoch, s->rows);
     s->row[s->rows++] = *row;
     if (row->epoch == 0) s->untrained = all_params(s->net, &s->params);
-    return row->epoch != s->stop_epoch;
+    return row->epoch == 0 || row->epoch != s->stop_epoch;
 }
 
 typedef struct {
@@ -62,9 +59,7 @@ static float *train_digits(recipe r, seen *s, int64_t *count)
     plm_graph     *net  = digits_net(ctx, r.norm);
     plm_optimizer *agd  = plm_agd_new(net, NULL);
     plm_epoch      last;
-    s->ctx = ctx;
-    s->net = net;
-    if (!s->stop_epoch) s->stop_epoch = -1;
+    s->net                    = net;
     const plm_train_desc desc = { .epochs     = r.epochs,
                                   .test       = r.evaluates ? test : NULL,
                                   .test_batch = 50,
@@ -183,12 +178,10 @@ static void test_same_bits(void **state)
 static void test_epoch_zero(void **state)
 {
     (void)state;
-    seen    with = { .stop_epoch = 0 }, without = { 0 };
+    seen    with = { 0 }, without = { .stop_at = 1 };
     int64_t n, m;
-    with.stop_epoch = 0;
-    without.stop_at = 1;
-    float *a = train_digits((recipe) { .norm = true, .epoch_zero = true, .evaluates = true, .epochs = 1 }, &with, &n);
-    float *b = train_digits((recipe) { .norm = true, .epochs = 1 }, &without, &m);
+    float  *a = train_digits((recipe) { .norm = true, .epoch_zero = true, .evaluates = true, .epochs = 1 }, &with, &n);
+    float  *b = train_digits((recipe) { .norm = true, .epochs = 1 }, &without, &m);
     assert_int_equal(with.params, without.params);
     assert_memory_equal(with.untrained, without.untrained, (size_t)with.params * sizeof(float));
     assert_int_equal(with.row[0].train.count, TRAINING);
@@ -219,23 +212,37 @@ static void test_callbacks_stop(void **state)
 
 typedef struct {
     plm_ctx      *ctx;
-    plm_ctx_stats early;
-    int           later;
+    plm_ctx_stats first; /* after the first epoch: a full batch, a short one, an evaluation */
+    int           epochs, later;
 } counts;
+
+static void assert_as_first(const counts *c)
+{
+    const plm_ctx_stats now = plm_ctx_statistics(c->ctx);
+    assert_int_equal(now.allocations, c->first.allocations);
+    assert_int_equal(now.primitives, c->first.primitives);
+    assert_int_equal(now.bytes, c->first.bytes);
+}
 
 static bool count_step(void *user, const plm_step *step)
 {
-    counts             *c   = user;
-    const plm_ctx_stats now = plm_ctx_statistics(c->ctx);
-    if (step->step == 2) c->early = now;
-    if (step->step <= 2) return true;
-    assert_int_equal(now.allocations, c->early.allocations);
-    assert_int_equal(now.primitives, c->early.primitives);
+    counts *c = user;
+    if (step->epoch == 1) return true;
+    assert_as_first(c);
     c->later++;
     return true;
 }
 
-/* 200 samples: a full batch, a short one, an evaluation, and again. */
+static bool count_epoch(void *user, const plm_epoch *row)
+{
+    counts *c = user;
+    if (row->epoch == 1) c->first = plm_ctx_statistics(c->ctx);
+    if (row->epoch > 1) assert_as_first(c);
+    c->epochs++;
+    return true;
+}
+
+/* 200 samples: a full batch, a short one, an evaluation; a full batch again, and so on. */
 static void test_steady(void **state)
 {
     plm_ctx       *ctx  = *state;
@@ -245,10 +252,12 @@ static void test_steady(void **state)
     plm_graph     *net  = digits_net(ctx, true);
     plm_optimizer *agd  = plm_agd_new(net, NULL);
     assert_true(plm_dataset_split(all, 200.5 / TRAINING, &(plm_split_desc) { .ordered = true }, &data, &rest));
-    assert_true(plm_train(
-        net, agd, data, &(plm_train_desc) { .epochs = 4, .test = test, .val = rest, .on_step = count_step, .user = &c },
-        NULL));
+    const plm_train_desc desc = {
+        .epochs = 4, .test = test, .val = rest, .on_step = count_step, .on_epoch = count_epoch, .user = &c
+    };
+    assert_true(plm_train(net, agd, data, &desc, NULL));
     assert_int_equal(c.later, 6);
+    assert_int_equal(c.epochs, 5);
     plm_optimizer_free(agd);
     plm_graph_free(net);
     plm_dataset_free(data);

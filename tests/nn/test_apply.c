@@ -1,0 +1,337 @@
+/* test_apply.c: a graph among other values of a tape: gradients through it, kept nodes, graphs behind graphs. */
+#include "nets.h"
+
+enum { ROOM = 1 << 15 };
+
+/* Owned here, since a failed assertion jumps. */
+typedef struct {
+    plm_ctx   *ctx;
+    plm_graph *g, *h;
+    plm_tape  *tape, *other;
+    float     *x, *a, *b;
+    double    *want;
+} fixture;
+
+static int setup(void **state)
+{
+    fixture *f = calloc(1, sizeof *f);
+    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 1 }))) return -1;
+    f->tape  = plm_tape_new(f->ctx, NULL);
+    f->other = plm_tape_new(f->ctx, NULL);
+    f->x     = calloc(ROOM, sizeof(float));
+    f->a     = calloc(ROOM, sizeof(float));
+    f->b     = calloc(ROOM, sizeof(float));
+    f->want  = calloc(ROOM, sizeof(double));
+    *state   = f;
+    if (!f->x || !f->a || !f->b || !f->want) return -1;
+    test_fill(f->x, ROOM, 1, -1, 1);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture *f = *state;
+    plm_tape_free(f->tape);
+    plm_tape_free(f->other);
+    plm_graph_free(f->g);
+    plm_graph_free(f->h);
+    plm_ctx_free(f->ctx);
+    free(f->x);
+    free(f->a);
+    free(f->b);
+    free(f->want);
+    free(f);
+    return 0;
+}
+
+static plm_val input(const fixture *f, plm_tape *tape, plm_shape shape)
+{
+    return plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, shape, f->x), &(plm_input_desc) { .grad = true });
+}
+
+static int64_t count_of(const plm_param *p)
+{
+    return plm_shape_count(plm_param_shape(p));
+}
+
+/* ------------------------------------------------------------------ central differences */
+
+/* y = x, and on the way: parameter k of the graph becomes input k + 1.  Backward: their gradients are the parameters'.  So
+ * plm_gradcheck sees the weights of a graph as inputs. */
+static bool load_shape(plm_record *r)
+{
+    return plm_record_set_out(r, plm_record_in_shape(r, 0));
+}
+
+static plm_param *loaded(const plm_record *r, int i)
+{
+    const plm_graph *g = *(plm_graph *const *)plm_record_attr(r);
+    int              k = 0;
+    while (plm_param_role(plm_graph_param(g, k)) == PLM_ROLE_STATISTIC || --i > 0) k++;
+    return plm_graph_param(g, k);
+}
+
+static bool load_forward(plm_record *r)
+{
+    memcpy(plm_record_out(r), plm_record_in(r, 0), (size_t)plm_record_size(r) * sizeof(float));
+    for (int i = 1; i < plm_record_inputs(r); i++) {
+        plm_param *p = loaded(r, i);
+        if (!plm_param_write(p, plm_record_in(r, i), count_of(p))) return false;
+    }
+    return true;
+}
+
+static bool load_backward(plm_record *r)
+{
+    for (int i = 0; i < plm_record_inputs(r); i++) {
+        if (!plm_record_wants(r, i)) continue;
+        float *d = plm_record_grad_in(r, i);
+        if (!d) return false;
+        if (i == 0) memcpy(d, plm_record_grad_out(r), (size_t)plm_record_size(r) * sizeof(float));
+        else if (!plm_param_read_grad(loaded(r, i), d, count_of(loaded(r, i)))) return false;
+    }
+    return true;
+}
+
+static const plm_op load = { .name = "load", .shape = load_shape, .forward = load_forward, .backward = load_backward };
+
+static plm_val apply_loaded(plm_tape *tape, const plm_val *in, int n, void *user)
+{
+    fixture *f = user;
+    (void)tape;
+    return plm_graph_apply(f->g, plm_apply(&load, &f->g, sizeof f->g, in, n));
+}
+
+/* Gradients of the input and of every parameter of f->g against central differences. */
+static void check_gradients(fixture *f, plm_shape x)
+{
+    plm_tensor in[PLM_MAX_INPUTS];
+    int        n = 1;
+    assert_ok(f->ctx);
+    assert_true(plm_graph_init(f->g, PLM_INIT_PYTORCH));
+    in[0]     = plm_tensor_wrap(PLM_F32, x, f->x);
+    float *at = f->a;
+    for (int i = 0; i < plm_graph_param_count(f->g); i++) {
+        plm_param *p = plm_graph_param(f->g, i);
+        if (plm_param_role(p) == PLM_ROLE_STATISTIC) continue;
+        assert_true(n < PLM_MAX_INPUTS);
+        in[n++] = plm_tensor_wrap(PLM_F32, plm_param_shape(p), at);
+        assert_true(plm_param_read(p, at, count_of(p)));
+        at += count_of(p);
+    }
+    plm_gradcheck_result r;
+    const bool good = plm_gradcheck(f->ctx, apply_loaded, f, in, n, &(plm_gradcheck_desc) { .step = 2e-3 }, &r);
+    assert_ok(f->ctx);
+    if (!good)
+        fail_msg("input %d at %lld: backward %g, difference quotient %g (worst %g of %lld)", r.input,
+                 (long long)r.element, r.backward, r.difference, r.worst, (long long)r.checked);
+    assert_true(r.checked > 4 * r.kinks);
+}
+
+static void conv_norm_pool(fixture *f, int64_t channels, int64_t out)
+{
+    f->g       = plm_graph_new(f->ctx);
+    plm_node h = plm_nn_input(f->g, plm_shape_of(channels, 4, 4));
+    h          = plm_nn_conv2d(h, &(plm_conv2d_desc) { .out = out, .pad = 1, .bias = true });
+    h          = plm_nn_relu(plm_nn_batch_norm(h, &(plm_batch_norm_desc) { .affine = true }), NULL);
+    h          = plm_nn_flatten(plm_nn_max_pool2d(h, &(plm_pool2d_desc) { .kernel = 2 }));
+    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc) { .out = 3, .bias = true }), "y");
+    check_gradients(f, plm_shape_of(2, channels, 4, 4));
+}
+
+static void test_gradients_1_channel(void **state)
+{
+    conv_norm_pool(*state, 1, 1);
+}
+
+static void test_gradients_3_channels(void **state)
+{
+    conv_norm_pool(*state, 3, 12);
+}
+
+static void test_gradients_12_channels(void **state)
+{
+    conv_norm_pool(*state, 12, 3);
+}
+
+static void test_gradients_17_channels(void **state)
+{
+    conv_norm_pool(*state, 17, 5);
+}
+
+static void test_gradients_to_17_channels(void **state)
+{
+    conv_norm_pool(*state, 3, 17);
+}
+
+static void test_gradients_of_a_residual_block(void **state)
+{
+    fixture *f       = *state;
+    f->g             = plm_graph_new(f->ctx);
+    const plm_node x = plm_nn_input(f->g, plm_shape_of(5, 4, 4));
+    const plm_node a = plm_nn_relu(plm_nn_batch_norm(x, NULL), NULL);
+    const plm_node s = plm_nn_conv2d(a, &(plm_conv2d_desc) { .out = 6, .kernel = 1, .stride = 2 });
+    plm_node       h = plm_nn_conv2d(a, &(plm_conv2d_desc) { .out = 6, .stride = 2, .pad = 1 });
+    h                = plm_nn_conv2d(plm_nn_tanh(h, NULL), &(plm_conv2d_desc) { .out = 6, .pad = 1 });
+    h                = plm_nn_add(plm_nn_add(h, s), h); /* h twice */
+    h                = plm_nn_flatten(plm_nn_avg_pool2d(plm_nn_sigmoid(h, NULL), &(plm_pool2d_desc) { .kernel = 2 }));
+    plm_graph_output(h, "y");
+    check_gradients(f, plm_shape_of(3, 5, 4, 4));
+}
+
+static void test_gradient_of_the_input_only_when_asked(void **state)
+{
+    fixture *f = *state;
+    f->g       = net_vgg(f->ctx);
+    assert_true(plm_graph_init(f->g, PLM_INIT_AGD));
+    const plm_val x = plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3, 8, 8), f->x));
+    assert_true(plm_backward(plm_mean(plm_square(plm_graph_apply(f->g, x)), NULL)));
+    assert_false(plm_val_grad(x, f->a, 2 * 192));
+    assert_error(f->ctx, PLM_ERR_STATE, "plm_val_grad: no gradient is kept for this value");
+}
+
+/* ------------------------------------------------------------------ kept nodes */
+
+static void test_values_of_kept_nodes(void **state)
+{
+    fixture *f       = *state;
+    f->g             = plm_graph_new(f->ctx);
+    const plm_node x = plm_nn_input(f->g, plm_shape_of(3, 8, 8));
+    const plm_node c = plm_nn_conv2d(x, &(plm_conv2d_desc) { .name = "c", .out = 12, .pad = 1 });
+    const plm_node n = plm_nn_batch_norm(c, NULL), r = plm_nn_relu(n, NULL);
+    const plm_node side = plm_nn_tanh(c, NULL); /* leads nowhere */
+    plm_graph_output(plm_nn_flatten(r), "y");
+    plm_node_keep(x);
+    plm_node_keep(n);
+    plm_node_keep(side);
+    assert_true(plm_graph_init(f->g, PLM_INIT_AGD));
+    const plm_val in = input(f, f->tape, plm_shape_of(2, 3, 8, 8));
+    plm_val       y  = plm_graph_apply(f->g, in);
+    assert_ok(f->ctx);
+    const plm_val w = plm_tape_param(f->other, plm_graph_param_named(f->g, "c.weight"));
+    const plm_val want_c =
+        plm_conv2d(input(f, f->other, plm_shape_of(2, 3, 8, 8)), w, plm_none, &(plm_conv2d_op_desc) { .pad = 1 });
+    const plm_val want[] = { plm_batch_norm(want_c, plm_none, plm_none, NULL, NULL, NULL), plm_tanh(want_c) };
+    const plm_val got[]  = { plm_node_value(n, f->tape), plm_node_value(side, f->tape) };
+    for (int i = 0; i < 2; i++) {
+        assert_true(plm_shape_equal(plm_val_shape(got[i]), plm_shape_of(2, 12, 8, 8)));
+        assert_true(plm_val_read(got[i], f->a, 2 * 12 * 64) && plm_val_read(want[i], f->b, 2 * 12 * 64));
+        for (int64_t k = 0; k < 2 * 12 * 64; k++) f->want[k] = (double)f->b[k];
+        assert_all_close(f->a, f->want, 2 * 12 * 64, 1e-5);
+    }
+    assert_int_equal(plm_node_value(x, f->tape).id, in.id);
+    assert_int_equal(plm_node_value((plm_node) { f->g, plm_graph_node_count(f->g) - 1 }, f->tape).id,
+                     y.id);                                                        /* the output */
+    y = plm_mean(plm_square(plm_add(y, plm_scale(plm_flatten(got[1]), 2))), NULL); /* a kept value goes on */
+    assert_true(plm_backward(y));
+    assert_true(plm_val_grad(in, f->a, 2 * 192));
+
+    assert_false(plm_val_ok(plm_node_value(r, f->tape)));
+    assert_error(f->ctx, PLM_ERR_STATE, "plm_node_value: relu0 is not kept: call plm_node_keep while building");
+    plm_node_value(n, f->tape); /* plm_ctx_clear has reset the tape */
+    assert_error(f->ctx, PLM_ERR_STATE, "plm_node_value: batch_norm0: the graph was not applied last on this tape");
+    plm_graph_apply(f->g, input(f, f->tape, plm_shape_of(2, 3, 8, 8)));
+    plm_node_value(n, f->other);
+    assert_error(f->ctx, PLM_ERR_STATE, "the graph was not applied last on this tape");
+}
+
+static void test_output_is_the_input(void **state)
+{
+    fixture *f = *state;
+    f->g       = plm_graph_new(f->ctx);
+    plm_graph_output(plm_nn_input(f->g, plm_shape_of(4)), NULL);
+    const plm_val x = input(f, f->tape, plm_shape_of(2, 4)), y = plm_graph_apply(f->g, x);
+    assert_int_equal(x.id, y.id);
+    assert_true(plm_backward(plm_sum(y, NULL)));
+    assert_true(plm_val_grad(x, f->a, 8));
+    for (int i = 0; i < 8; i++) assert_close((double)f->a[i], 1, 0, 0);
+}
+
+/* ------------------------------------------------------------------ a graph behind a graph, and beside eager ops */
+
+/* The first graph ends in a convolution, so that its output is in a convolution's layout; the second reads its input twice. */
+static void test_graph_behind_a_graph(void **state)
+{
+    fixture *f = *state;
+    f->g       = plm_graph_new(f->ctx);
+    f->h       = plm_graph_new(f->ctx);
+    plm_graph_output(
+        plm_nn_conv2d(plm_nn_input(f->g, plm_shape_of(3, 6, 6)), &(plm_conv2d_desc) { .name = "c", .out = 20 }), NULL);
+    const plm_node x = plm_nn_input(f->h, plm_shape_of(20, 4, 4));
+    const plm_node y = plm_nn_conv2d(x, &(plm_conv2d_desc) { .name = "d", .out = 20, .pad = 1 });
+    plm_graph_output(plm_nn_flatten(plm_nn_add(plm_nn_tanh(x, NULL), plm_nn_add(y, x))), NULL);
+    assert_true(plm_graph_init(f->g, PLM_INIT_AGD) && plm_graph_init(f->h, PLM_INIT_AGD));
+    plm_param *c = plm_graph_param(f->g, 0), *d = plm_graph_param(f->h, 0);
+
+    const plm_val in  = input(f, f->tape, plm_shape_of(2, 3, 6, 6));
+    const plm_val out = plm_graph_apply(f->h, plm_graph_apply(f->g, in));
+    assert_ok(f->ctx);
+    assert_true(plm_val_read(out, f->a, 2 * 320));
+    assert_true(plm_backward(plm_mean(plm_square(out), NULL)));
+    assert_true(plm_param_read_grad(c, f->a + 640, count_of(c)) &&
+                plm_param_read_grad(d, f->a + 640 + count_of(c), count_of(d)));
+    const int64_t n = 640 + count_of(c) + count_of(d);
+
+    const plm_val ein = input(f, f->other, plm_shape_of(2, 3, 6, 6));
+    const plm_val e   = plm_conv2d(ein, plm_tape_param(f->other, c), plm_none, NULL);
+    const plm_val z   = plm_conv2d(e, plm_tape_param(f->other, d), plm_none, &(plm_conv2d_op_desc) { .pad = 1 });
+    const plm_val w   = plm_flatten(plm_add(plm_tanh(e), plm_add(z, e)));
+    assert_true(plm_val_read(w, f->b, 2 * 320));
+    assert_true(plm_backward(plm_mean(plm_square(w), NULL)));
+    assert_true(plm_param_read_grad(c, f->b + 640, count_of(c)) &&
+                plm_param_read_grad(d, f->b + 640 + count_of(c), count_of(d)));
+    for (int64_t i = 0; i < n; i++) f->want[i] = (double)f->b[i];
+    assert_all_close(f->a, f->want, 640, 1e-6);
+    for (int64_t i = 640; i < n; i++) f->want[i - 640] = (double)f->b[i];
+    assert_all_close(f->a + 640, f->want, n - 640, 1e-5);
+}
+
+/* A parameter is a leaf already when the first apply freezes the graph, which moves weights to their home layouts. */
+static void test_parameter_in_use_before_the_first_apply(void **state)
+{
+    fixture *f = *state;
+    f->g       = plm_graph_new(f->ctx);
+    plm_node h = plm_nn_input(f->g, plm_shape_of(3, 6, 6));
+    h          = plm_nn_conv2d(h, &(plm_conv2d_desc) { .name = "c", .out = 20 });
+    plm_graph_output(plm_nn_flatten(plm_nn_conv2d(h, &(plm_conv2d_desc) { .name = "d", .out = 17 })), NULL);
+    assert_true(plm_graph_init(f->g, PLM_INIT_AGD));
+    plm_param *d = plm_graph_param_named(f->g, "d.weight");
+    plm_tape_param(f->tape, d);
+    assert_false(plm_val_ok(plm_graph_apply(f->g, input(f, f->tape, plm_shape_of(2, 3, 6, 6)))));
+    assert_error(f->ctx, PLM_ERR_STATE, "d.weight is in use on a tape: reset the tape before the graph's first apply");
+
+    /* Now in use by eager ops and by the graph: both count. */
+    plm_val y = plm_graph_apply(f->g, input(f, f->tape, plm_shape_of(2, 3, 6, 6)));
+    assert_ok(f->ctx);
+    assert_true(plm_backward(plm_sum(plm_square(y), NULL)));
+    assert_true(plm_param_read_grad(d, f->b, count_of(d)));
+    for (int64_t i = 0; i < count_of(d); i++) f->want[i] = (double)f->b[i];
+    assert_true(plm_param_read(d, f->b, count_of(d)));
+    for (int64_t i = 0; i < count_of(d); i++) f->want[i] += 2 * (double)f->b[i];
+    plm_tape_reset(f->tape);
+    const plm_val penalty = plm_sum(plm_square(plm_tape_param(f->tape, d)), NULL);
+    y                     = plm_graph_apply(f->g, input(f, f->tape, plm_shape_of(2, 3, 6, 6)));
+    assert_true(plm_backward(plm_add(penalty, plm_sum(plm_square(y), NULL))));
+    assert_true(plm_param_read_grad(d, f->a, count_of(d)));
+    assert_all_close(f->a, f->want, count_of(d), 1e-5);
+}
+
+#define apply_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        apply_test(test_gradients_1_channel),
+        apply_test(test_gradients_3_channels),
+        apply_test(test_gradients_12_channels),
+        apply_test(test_gradients_17_channels),
+        apply_test(test_gradients_to_17_channels),
+        apply_test(test_gradients_of_a_residual_block),
+        apply_test(test_gradient_of_the_input_only_when_asked),
+        apply_test(test_values_of_kept_nodes),
+        apply_test(test_output_is_the_input),
+        apply_test(test_graph_behind_a_graph),
+        apply_test(test_parameter_in_use_before_the_first_apply),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
