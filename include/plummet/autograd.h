@@ -100,12 +100,12 @@ typedef plm_val (*plm_function)(plm_tape *tape, const plm_val *in, int n, void *
 
 typedef struct {
     double   step;      /* of the central difference; 0 means 1e-2       */
-    double   tolerance; /* relative to the largest gradient; 0 means 1e-2 */
+    double   tolerance; /* relative to the largest gradient of the input; 0 means 1e-2 */
     uint64_t seed;      /* of the random projection                      */
 } plm_gradcheck_desc;
 
 typedef struct {
-    double  worst; /* largest |backward - difference| / max(1, largest |gradient|) */
+    double  worst; /* largest |backward - difference| / largest |gradient| of that input */
     int     input; /* where it was                                                */
     int64_t element;
     double  backward; /* the two numbers there                                       */

@@ -49,11 +49,11 @@ PLM_API plm_dataset *plm_dataset_from_callback(plm_ctx *ctx, const plm_callback_
 
 typedef struct {
     bool        test; /* the test split; false: training                                                            */
-    const char *dir;  /* where files are; NULL: $PLUMMET_DATA, ~/.cache/plummet, /usr/share/datasets, each also with
-                         the data set's name as a folder below                                                      */
+    const char *dir;  /* looked in first; then $PLUMMET_DATA, ~/.cache/plummet, /usr/share/datasets; in each, the folder
+                         with the data set's name before the place itself.  NULL: none                              */
 } plm_named_desc;
 /* "digits" (compiled in: 1,500 training and 297 test images of 8x8), "mnist", "fashion-mnist" (IDX files, gzipped or not).
- * Normalised as agd.md prescribes.  A name that is not known, or files that are not there, is an error that says where it
+ * Normalised by the training images' mean and deviation, as in the AGD paper.  A name that is not known, or files that are not there, is an error that says where it
  * looked. */
 PLM_API plm_dataset *plm_dataset_named(plm_ctx *ctx, const char *name, const plm_named_desc *desc);
 

@@ -148,7 +148,8 @@ PLM_API bool plm_graph_initialized(const plm_graph *g); /* initialised or loaded
 
 /* ------------------------------------------------------------------ running */
 
-/* Runs the graph on x [n, input shape...]; the result lives on x's tape.  x's tape decides training or evaluation. */
+/* Runs the graph on x [n, input shape...]; the result lives on x's tape.  x's tape decides training or evaluation.
+ * PLM_ERR_NONFINITE: x holds nan or infinity; the sentence says in which sample. */
 PLM_API plm_val plm_graph_apply(plm_graph *g, plm_val x);
 /* The value of a node marked by plm_node_keep in the last apply on this tape. */
 PLM_API plm_val plm_node_value(plm_node node, plm_tape *tape);

@@ -125,6 +125,8 @@ plm_val     plm__val_make(plm_tape *tape, int32_t id);
 plm_val     plm__val_none(plm_tape *tape);
 /* Resets every tape of the context on which one of these is a leaf: they are about to be freed. */
 void plm__tapes_forget(plm_ctx *ctx, plm_param *const *params, int n);
+/* The same for records that carry this very name. */
+void plm__tapes_forget_node(plm_ctx *ctx, const char *node);
 /* Is it a leaf of any tape of the context? */
 bool plm__tapes_use(const plm_ctx *ctx, const plm_param *p);
 /* Appends the records of a plan, with its value 0 bound to `input`, and runs them.  `handle[i]` is true for plan values

@@ -123,6 +123,17 @@ static bool name_culprit(plm__list *l, float loss)
     return plm__fail(l->ctx, PLM_ERR_NONFINITE, "plm_backward: the loss is %g", (double)loss);
 }
 
+/* After a failure half way: gradients are neither the old ones nor whole. */
+static void forget_gradients(plm__list *l)
+{
+    for (int i = 0; i < l->values; i++) {
+        plm_param *p = l->value[i].param;
+        if (!p) continue;
+        p->accumulate   = false;
+        p->used_version = p->grad_version;
+    }
+}
+
 /* What makes a backward pass impossible. */
 static bool check(plm_tape *tape, const plm__value *loss)
 {
@@ -169,6 +180,7 @@ bool plm_backward_with(plm_val loss, const plm_backward_desc *desc)
         plm_record *r = &l->record[i];
         if (r->keep && plm__out(r)->grad) ok = step_back(r, more);
     }
+    if (!ok && loss.tape->done) forget_gradients(l);
     plm__leave(l->ctx);
     return ok;
 }

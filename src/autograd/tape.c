@@ -83,6 +83,13 @@ void plm__tapes_forget(plm_ctx *ctx, plm_param *const *params, int n)
             if (find_leaf(t, params[i]) >= 0) reset(t);
 }
 
+void plm__tapes_forget_node(plm_ctx *ctx, const char *node)
+{
+    for (plm_tape *t = ctx->floor[PLM__FLOOR_AUTOGRAD].state; t; t = t->next)
+        for (int i = 0; i < t->list.records; i++)
+            if (t->list.record[i].node == node) reset(t); /* leaves no records: ends the loop */
+}
+
 bool plm__tapes_use(const plm_ctx *ctx, const plm_param *p)
 {
     for (const plm_tape *t = ctx->floor[PLM__FLOOR_AUTOGRAD].state; t; t = t->next)

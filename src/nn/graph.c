@@ -35,7 +35,10 @@ void plm_graph_free(plm_graph *g)
     if (!g) return;
     plm__graph_drop_plans(g);
     for (int i = 0; i < g->params; i++) plm_param_free(g->param[i]);
-    for (int i = 0; i < g->nodes; i++) plm__delete(g->ctx, g->node[i].name);
+    for (int i = 0; i < g->nodes; i++) {
+        plm__tapes_forget_node(g->ctx, g->node[i].name);
+        plm__delete(g->ctx, g->node[i].name);
+    }
     free_classes(g);
     plm__delete(g->ctx, g->node);
     plm__delete(g->ctx, g->param);

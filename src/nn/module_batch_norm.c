@@ -13,7 +13,7 @@ static bool resolve(plm_graph *g, plm__node *n, const plm_shape *x)
         return plm__node_fail(g, n, PLM_ERR_SHAPE,
                               "its input is %s without the batch axis, expected [channels] or [channels,height,width]",
                               plm__shape_text(*x, text));
-    if (!(d->eps > 0) || !(d->momentum > 0 && d->momentum <= 1))
+    if (!((float)d->eps > 0) || !(d->momentum > 0 && d->momentum <= 1))
         return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "eps %g, momentum %g: eps is positive, momentum in (0, 1]",
                               d->eps, d->momentum);
     n->shape             = *x;

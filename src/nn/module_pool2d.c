@@ -18,8 +18,8 @@ static bool resolve(plm_graph *g, plm__node *n, const plm_shape *x)
     if (x->dim[1] + 2 * (int64_t)d->pad < d->kernel || x->dim[2] + 2 * (int64_t)d->pad < d->kernel)
         return plm__node_fail(g, n, PLM_ERR_SHAPE, "a %dx%d window is larger than its input %s padded by %d", d->kernel,
                               d->kernel, plm__shape_text(*x, text), d->pad);
-    n->shape = plm_shape_of(x->dim[0], (x->dim[1] + 2 * d->pad - d->kernel) / d->stride + 1,
-                            (x->dim[2] + 2 * d->pad - d->kernel) / d->stride + 1);
+    n->shape = plm_shape_of(x->dim[0], (x->dim[1] + 2 * (int64_t)d->pad - d->kernel) / d->stride + 1,
+                            (x->dim[2] + 2 * (int64_t)d->pad - d->kernel) / d->stride + 1);
     return true;
 }
 

@@ -132,6 +132,22 @@ static plm__plan *find_plan(plm_graph *g, const plm__list *l, const plm__value *
     return NULL;
 }
 
+/* A nan in a batch would spread to every weight, or vanish in a ReLU: it is refused at the door. */
+static bool check_finite(plm_graph *g, const plm__value *input)
+{
+    char            text[PLM__SHAPE_TEXT];
+    const plm_shape shape = plm__layout_shape(&input->layout);
+    const float    *x     = plm__value_data(input);
+    const int64_t   at    = plm__first_nonfinite(x, plm__layout_floats(&input->layout));
+    if (at < 0) return true;
+    if (!plm__layout_is_plain(&input->layout))
+        return plm__fail(g->ctx, PLM_ERR_NONFINITE, "plm_graph_apply: the input %s holds %g",
+                         plm__shape_text(shape, text), (double)x[at]);
+    const int64_t each = plm_shape_count(plm__shape_sample(shape));
+    return plm__fail(g->ctx, PLM_ERR_NONFINITE, "plm_graph_apply: the input %s holds %g: sample %lld, element %lld",
+                     plm__shape_text(shape, text), (double)x[at], (long long)(at / each), (long long)(at % each));
+}
+
 static bool check_apply(plm_graph *g, plm_val x, const plm__value *input)
 {
     char a[PLM__SHAPE_TEXT], b[PLM__SHAPE_TEXT];
@@ -146,7 +162,7 @@ static bool check_apply(plm_graph *g, plm_val x, const plm__value *input)
         return plm__fail(g->ctx, PLM_ERR_SHAPE, "plm_graph_apply: the input is %s, the graph expects %s",
                          plm__shape_text(shape, a),
                          plm__shape_text(plm__shape_batched(shape.rank ? shape.dim[0] : 1, want), b));
-    if (!plm__graph_freeze(g)) return false;
+    if (!check_finite(g, input) || !plm__graph_freeze(g)) return false;
     if (!plm_graph_initialized(g))
         return plm__fail(g->ctx, PLM_ERR_STATE,
                          "plm_graph_apply: the weights are neither initialised nor loaded: call plm_graph_init or make "

@@ -31,6 +31,9 @@ static bool norm_shape(plm_record *r)
             return plm_record_fail(r, PLM_ERR_SHAPE, "%s is %s, expected [%lld] (x %s)", i == SCALE ? "scale" : "shift",
                                    plm__shape_text(plm_record_in_shape(r, i), a), (long long)x.dim[1],
                                    plm__shape_text(x, b));
+    if (!((float)attr->eps > 0) || !(attr->momentum > 0 && attr->momentum <= 1))
+        return plm_record_fail(r, PLM_ERR_ARGUMENT, "eps %g, momentum %g: eps is positive, momentum in (0, 1]",
+                               attr->eps, attr->momentum);
     if (!attr->mean != !attr->variance)
         return plm_record_fail(r, PLM_ERR_ARGUMENT, "only one of running mean and running variance is given");
     if (attr->mean && (!plm_shape_equal(attr->mean->shape, each) || !plm_shape_equal(attr->variance->shape, each)))
