@@ -11,6 +11,7 @@
 typedef struct {
     const void *original;
     size_t      bytes;
+    bool        workspace;
     plm__block *block;
 } stand_in;
 
@@ -45,17 +46,30 @@ static int list_memory(plm__noted *r, stand_in *table, int count)
         while (i < count && table[i].original != original) i++;
         if (i == count) table[count++] = (stand_in) { .original = original };
         if (r->kernel->bytes[a] > table[i].bytes) table[i].bytes = r->kernel->bytes[a];
+        if (r->kernel->arg[a].arg == DNNL_ARG_WORKSPACE) table[i].workspace = true;
     }
     return count;
 }
 
-/* The pool's blocks hold old data, which may be nan: zeros keep the arithmetic ordinary. */
+/* Small random numbers: zeros would let the processor run faster than in the step, and old data may be nan.  A workspace
+ * holds indices, of which zero is always good. */
+static void fill(const stand_in *s)
+{
+    float   *x      = s->block->data;
+    uint32_t random = 1;
+    memset(x, 0, s->bytes);
+    for (size_t i = 0; !s->workspace && i < s->bytes / sizeof *x; i++) {
+        random = random * 1664525u + 1013904223u; /* Knuth & Lewis */
+        x[i]   = ((float)(random >> 8) * 0x1p-24f - 0.5f) / 8;
+    }
+}
+
 static bool give_buffers(plm_ctx *ctx, stand_in *table, int count)
 {
     for (int i = 0; i < count; i++) {
         table[i].block = plm__pool_get(ctx, table[i].bytes);
         if (!table[i].block) return false;
-        memset(table[i].block->data, 0, table[i].bytes);
+        fill(&table[i]);
     }
     return true;
 }

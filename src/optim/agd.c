@@ -64,7 +64,7 @@ static void delta(const plm_optimizer *o, const plm__entry *e, int64_t start, in
 }
 
 static const plm__optimizer_kind agd = {
-    .name = "agd", .init = PLM_INIT_AGD, .accepts = accepts, .begin = begin, .delta = delta
+    .name = "agd", .init = PLM_INIT_AGD, .uses_norms = true, .accepts = accepts, .begin = begin, .delta = delta
 };
 
 plm_optimizer *plm_agd_new(plm_graph *g, const plm_agd_desc *desc)

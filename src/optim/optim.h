@@ -30,7 +30,8 @@ typedef struct {
 typedef struct {
     const char *name;
     plm_init    init;
-    int         slots; /* floats of state per weight; the kind may use fewer */
+    int         slots;      /* floats of state per weight; the kind may use fewer */
+    bool        uses_norms; /* its rule does: they are then taken in the backward pass, else (as a check) in the step */
     /* May this parameter be trained?  NULL: all may. */
     bool (*accepts)(plm_optimizer *o, const plm_param *p);
     /* Norms are known, nothing has changed: computes rate and coefficients. */

@@ -1,7 +1,8 @@
 /* optimizer.c: what optimisers have in common.
  *
- * Norms of gradients are taken by the `ready` hook of each parameter, in the backward pass, right after the last
- * contribution: the gradient is still in cache.  They carry the gradient's version; where it does not fit (micro-batches, a
+ * Every step needs the norms of all gradients before it changes a weight: AGD for its rule, the others to refuse what is not
+ * finite.  For AGD they are taken by the `ready` hook of each parameter, in the backward pass, right after the last
+ * contribution, while the gradient is in cache.  They carry the gradient's version; where it does not fit (micro-batches, a
  * second optimiser) the same function takes them again, so the bits are the same. */
 #include "optim/optim.h"
 
@@ -94,7 +95,7 @@ plm_optimizer *plm__optimizer_new(plm_graph *g, const plm__optimizer_kind *kind,
         ok           = make_entries(o, slots) && check_params(o);
         o->info =
             (plm_step_info) { .eta = NAN, .G = NAN, .grad_norm = NAN, .update = o->layer_update, .layers = g->layers };
-        for (int i = 0; ok && i < o->entries; i++) {
+        for (int i = 0; ok && kind->uses_norms && i < o->entries; i++) {
             o->entry[i].param->ready      = gradient_ready;
             o->entry[i].param->ready_user = &o->entry[i];
         }

@@ -1,8 +1,10 @@
 /* sums.c: sums of squares in double, in a fixed order, at the speed of memory.
  *
- * Sixteen lanes are added up side by side, so that the compiler may use vectors of any width and the bits are the same on
+ * Thirty-two lanes are added up side by side, so that the compiler may use vectors of any width and the bits are the same on
  * each; parts have bounds that depend on the length alone, so that threads do not matter either. */
 #include "optim/optim.h"
+
+#include <omp.h>
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define VECTOR __attribute__((target_clones("default", "avx2", "avx512f")))
@@ -10,7 +12,7 @@
 #define VECTOR
 #endif
 
-enum { LANES = 16 };
+enum { LANES = 32 };
 
 static double lane_sum(const double lane[LANES])
 {
@@ -76,16 +78,26 @@ int plm__tap_at(const plm__taps *t, int64_t offset)
     return h * t->kernel_w + w;
 }
 
+/* Part k of the sums, one per tap. */
+static void part_squares(const float *g, int64_t n, const plm__taps *t, int taps, int k, double *sum)
+{
+    const int64_t end = plm__part_start(n, k + 1);
+    for (int tap = 0; tap < taps; tap++) sum[tap] = 0;
+    for (int64_t i = plm__part_start(n, k), length; i < end; i += length) {
+        length = t->run - i % t->run < end - i ? t->run - i % t->run : end - i;
+        sum[plm__tap_at(t, i)] += squares(g + i, length);
+    }
+}
+
+/* Each thread takes a contiguous share from its end to its beginning: a kernel has just written it in the other direction,
+ * so the end is what the cache still holds. */
 void plm__tap_squares(const float *g, int64_t n, const plm__taps *t, int taps, double *part, double *square)
 {
-#pragma omp parallel for if (n > 16384) schedule(static)
-    for (int k = 0; k < PLM__PARTS; k++) {
-        const int64_t end = plm__part_start(n, k + 1);
-        for (int tap = 0; tap < taps; tap++) part[k * taps + tap] = 0;
-        for (int64_t i = plm__part_start(n, k), length; i < end; i += length) {
-            length = t->run - i % t->run < end - i ? t->run - i % t->run : end - i;
-            part[k * taps + plm__tap_at(t, i)] += squares(g + i, length);
-        }
+#pragma omp parallel if (n > 16384)
+    {
+        const int threads = omp_get_num_threads(), thread = omp_get_thread_num();
+        const int first = PLM__PARTS * thread / threads, end = PLM__PARTS * (thread + 1) / threads;
+        for (int k = end - 1; k >= first; k--) part_squares(g, n, t, taps, k, part + k * taps);
     }
     for (int tap = 0; tap < taps; tap++) {
         square[tap] = 0;

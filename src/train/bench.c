@@ -10,7 +10,7 @@
 
 #define DEFAULT_STEPS 20
 #define WARM_UP 5
-#define REPLAYS 5
+#define REPLAYS 21
 #define TRACE 16384 /* primitives in one step, at most */
 
 typedef struct {

@@ -236,12 +236,12 @@ static void test_an_error_midway(void **state)
 
         assert_false(step(&f->two, f->x, f->bad, FULL));
         assert_error(f->two.ctx, PLM_ERR_ARGUMENT, "label");
-        assert_false(step(&f->two, f->x + ROOM - 16 * 16 * 3 * SHORT, f->labels, SHORT));
-        assert_error(f->two.ctx, PLM_ERR_NONFINITE, "finite");
-        assert_false(step(&f->two, f->x, f->labels, 0));
-        assert_error(f->two.ctx, PLM_ERR_SHAPE, "input");
         assert_false(plm_optimizer_step(f->two.optimizer));
         assert_error(f->two.ctx, PLM_ERR_STATE, "has no gradient since the last step");
+        assert_false(step(&f->two, f->x + ROOM - 16 * 16 * 3 * SHORT, f->labels, SHORT));
+        assert_error(f->two.ctx, PLM_ERR_NONFINITE, "holds inf");
+        assert_false(step(&f->two, f->x, f->labels, 0));
+        assert_error(f->two.ctx, PLM_ERR_SHAPE, "input");
 
         assert_int_equal(read_weights(&f->two, f->b), n); /* as after the last step */
         assert_memory_equal(f->a, f->b, (size_t)n * sizeof(float));

@@ -1,0 +1,229 @@
+/* test_agd.c: Automatic Gradient Descent against its algorithm box, written out in double. */
+#include "small.h"
+
+/* What one step of arXiv 2304.05187, algorithm 1 does with s->w and s->grad; frozen weights do not count. */
+typedef struct {
+    double G, eta;
+    int    L;
+} outcome;
+
+static outcome agd_by_hand(small *s, double gain)
+{
+    outcome r = { 0 };
+    for (int i = 0; i < plm_graph_layer_count(s->g); i++) r.L += !plm_param_frozen(plm_graph_layer(s->g, i)->weight);
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 0; i < s->params; i++) {
+            const plm_shape shape = plm_param_shape(s->param[i]);
+            if (plm_param_frozen(s->param[i])) continue;
+            const int64_t taps = shape.rank == 4 ? shape.dim[2] * shape.dim[3] : 1, each = shape.dim[0] * shape.dim[1];
+            const double  scale = sqrt((double)shape.dim[0] / (double)(shape.dim[1] * taps));
+            for (int64_t tap = 0; tap < taps; tap++) {
+                double       *w = s->w + s->start[i] + tap, squares = 0;
+                const double *g = s->grad + s->start[i] + tap;
+                for (int64_t k = 0; k < each; k++) squares += g[k * taps] * g[k * taps];
+                if (pass == 0) r.G += scale * sqrt(squares) / r.L;
+                for (int64_t k = 0; pass == 1 && squares > 0 && k < each; k++)
+                    w[k * taps] -= gain * r.eta / r.L * scale * g[k * taps] / sqrt(squares);
+            }
+        }
+        r.eta = log((1 + sqrt(1 + 4 * r.G)) / 2);
+    }
+    return r;
+}
+
+static void steps_by_hand(small *s, int64_t width, double gain, const char *frozen)
+{
+    s->g = small_network(s->ctx, width, false);
+    s->o = plm_agd_new(s->g, &(plm_agd_desc) { .gain = gain });
+    small_begin(s);
+    if (frozen) plm_param_freeze(plm_graph_param_named(s->g, frozen), true);
+    for (int step = 1; step <= 3; step++) {
+        small_backward(s, step, SMALL_BATCH, 1, false);
+        assert_true(plm_optimizer_step(s->o));
+        const outcome        want = agd_by_hand(s, gain != 0 ? gain : 1);
+        const plm_step_info *info = plm_optimizer_info(s->o);
+        assert_int_equal(want.L, frozen ? 3 : 4);
+        assert_int_equal(info->step, step);
+        assert_close(info->G, want.G, 0, 1e-12);
+        assert_close(info->eta, want.eta, 0, 1e-12);
+        assert_close(info->grad_norm, small_norm(s->grad, s->start[s->params]), 0, 1e-12);
+        small_compare(s, 1e-6);
+    }
+}
+
+static void test_12_channels(void **state)
+{
+    steps_by_hand(*state, 12, 0, NULL);
+}
+
+/* Weights larger than the parts in which sums are taken. */
+static void test_70_channels(void **state)
+{
+    steps_by_hand(*state, 70, 0, NULL);
+}
+
+static void test_gain(void **state)
+{
+    steps_by_hand(*state, 17, 2.5, NULL);
+}
+
+static void test_frozen_convolution(void **state)
+{
+    steps_by_hand(*state, 12, 0, "square.weight");
+}
+
+static void test_frozen_linear(void **state)
+{
+    steps_by_hand(*state, 12, 0, "last.weight");
+}
+
+static void test_gain_scales_the_step_and_nothing_else(void **state)
+{
+    small *s = *state;
+    double eta[2], update[2];
+    for (int i = 0; i < 2; i++) {
+        s->g = small_network(s->ctx, 12, false);
+        s->o = plm_agd_new(s->g, &(plm_agd_desc) { .gain = i ? 10 : 0 });
+        small_begin(s);
+        small_backward(s, 0, SMALL_BATCH, 1, false);
+        assert_true(plm_optimizer_step(s->o));
+        eta[i]    = plm_optimizer_info(s->o)->eta;
+        update[i] = plm_optimizer_info(s->o)->update_mean;
+        plm_optimizer_free(s->o);
+        plm_graph_free(s->g);
+        s->o = NULL;
+        s->g = NULL;
+    }
+    assert_close(eta[1], eta[0], 0, 0);
+    assert_close(update[1], 10 * update[0], 0, 1e-6);
+}
+
+/* On a 1x1 image padded by 1 only the middle tap of 3x3 sees anything. */
+static void test_tap_without_gradient_is_left_alone(void **state)
+{
+    small   *s = *state;
+    plm_node h = plm_nn_input(s->g = plm_graph_new(s->ctx), plm_shape_of(48, 1, 1));
+    plm_graph_output(plm_nn_conv2d(h, &(plm_conv2d_desc) { .name = "c", .out = 6, .pad = 1 }), NULL);
+    s->o = plm_agd_new(s->g, NULL);
+    small_begin(s);
+    const plm_tensor x = plm_tensor_wrap(PLM_F32, plm_shape_of(2, 48, 1, 1), s->x);
+    assert_true(plm_backward(plm_sum(plm_square(plm_graph_apply(s->g, plm_tape_input(s->tape, x))), NULL)));
+    assert_true(plm_param_read_grad(s->param[0], s->buffer, 6 * 48 * 9));
+    for (int64_t k = 0; k < 6 * 48 * 9; k++) {
+        s->grad[k] = (double)s->buffer[k];
+        assert_true((s->grad[k] == 0) == (k % 9 != 4));
+    }
+    assert_true(plm_optimizer_step(s->o));
+    assert_true(plm_param_read(s->param[0], s->buffer, 6 * 48 * 9));
+    for (int64_t k = 0; k < 6 * 48 * 9; k++) assert_true(((double)s->buffer[k] == s->w[k]) == (k % 9 != 4));
+    agd_by_hand(s, 1);
+    small_compare(s, 1e-6);
+}
+
+/* Gradients near the end of float: the step has the prescribed length all the same. */
+static void test_tiny_gradient_makes_no_giant_step(void **state)
+{
+    static const double sizes[] = { 1e-20, 1e-30, 1e-36 };
+    small              *s       = *state;
+    plm_node            h       = plm_nn_input(s->g = plm_graph_new(s->ctx), plm_shape_of(48));
+    h                           = plm_nn_linear(h, &(plm_linear_desc) { .name = "a", .out = 20 });
+    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc) { .name = "b", .out = 5 }), NULL);
+    s->o = plm_agd_new(s->g, NULL);
+    small_begin(s);
+    for (int i = 0; i < 3; i++) {
+        test_fill(s->buffer, 100, 4, -sizes[i], sizes[i]);
+        assert_true(plm_param_write(plm_graph_param_named(s->g, "b.weight"), s->buffer, 100));
+        small_begin(s);
+        const plm_tensor x = plm_tensor_wrap(PLM_F32, plm_shape_of(2, 48), s->x);
+        assert_true(plm_backward(plm_sum(plm_graph_apply(s->g, plm_tape_input(s->tape, x)), NULL)));
+        plm_tape_reset(s->tape);
+        assert_true(plm_optimizer_step(s->o));
+        assert_true(plm_param_read(plm_graph_param_named(s->g, "a.weight"), s->buffer, 48 * 20));
+        for (int64_t k = 0; k < 48 * 20; k++) s->grad[k] = (double)s->buffer[k] - s->w[k];
+        assert_close(small_norm(s->grad, 48 * 20), plm_optimizer_info(s->o)->eta / 2 * sqrt(20.0 / 48), 0, 1e-4);
+    }
+}
+
+static void test_refuses_what_it_has_no_rule_for(void **state)
+{
+    small *s = *state;
+    s->g     = small_network(s->ctx, 4, true);
+    assert_null(plm_agd_new(s->g, NULL));
+    assert_error(s->ctx, PLM_ERR_ARGUMENT,
+                 "agd: first.bias is a bias, for which Automatic Gradient Descent has no rule");
+    plm_param_freeze(plm_graph_param_named(s->g, "first.bias"), true);
+    assert_null(plm_agd_new(s->g, NULL));
+    assert_error(s->ctx, PLM_ERR_ARGUMENT, "agd: last.bias is a bias");
+    plm_param_freeze(plm_graph_param_named(s->g, "last.bias"), true);
+    s->o = plm_agd_new(s->g, NULL);
+    assert_non_null(s->o);
+    small_begin(s);
+    small_backward(s, 0, SMALL_BATCH, 1, false);
+    plm_param_freeze(plm_graph_param_named(s->g, "last.bias"), false); /* thawed later: refused by the step */
+    assert_false(plm_optimizer_step(s->o));
+    assert_error(s->ctx, PLM_ERR_ARGUMENT, "agd: last.bias is a bias");
+    small_compare(s, 0);
+
+    plm_node h = plm_nn_input(s->h = plm_graph_new(s->ctx), plm_shape_of(3));
+    plm_graph_output(plm_nn_batch_norm(h, &(plm_batch_norm_desc) { .name = "bn", .affine = true }), NULL);
+    assert_null(plm_agd_new(s->h, NULL));
+    assert_error(s->ctx, PLM_ERR_ARGUMENT, "agd: bn.weight is a norm's affine parameter, for which");
+}
+
+static void test_bad_gain(void **state)
+{
+    small *s = *state;
+    s->g     = small_network(s->ctx, 4, false);
+    static const struct {
+        double      gain;
+        const char *sentence;
+    } bad[] = { { -1, "agd: gain is -1, expected a positive number" }, { INFINITY, "gain is inf" }, { NAN, "nan" } };
+    for (int i = 0; i < 3; i++) {
+        assert_null(plm_agd_new(s->g, &(plm_agd_desc) { .gain = bad[i].gain }));
+        assert_error(s->ctx, PLM_ERR_ARGUMENT, bad[i].sentence);
+    }
+    assert_null(plm_agd_new(NULL, NULL));
+}
+
+static void test_probe_changes_nothing(void **state)
+{
+    small *s = *state;
+    s->g     = small_network(s->ctx, 12, false);
+    s->o     = plm_agd_new(s->g, NULL);
+    small_begin(s);
+    assert_true(isnan(plm_optimizer_info(s->o)->eta)); /* nothing known yet */
+    small_backward(s, 0, SMALL_BATCH, 1, false);
+    assert_true(plm_optimizer_probe(s->o));
+    small_compare(s, 0);
+    const plm_step_info *info = plm_optimizer_info(s->o);
+    const double         eta = info->eta, G = info->G;
+    assert_int_equal(info->step, 0);
+    assert_close(info->update_mean, 0, 0, 0);
+    assert_false(plm_optimizer_step(s->o)); /* the gradients count as used */
+    assert_error(s->ctx, PLM_ERR_STATE, "agd: first.weight has no gradient since the last step");
+    small_backward(s, 0, SMALL_BATCH, 1, false);
+    assert_true(plm_optimizer_step(s->o));
+    assert_close(info->eta, eta, 0, 0);
+    assert_close(info->G, G, 0, 0);
+    assert_int_equal(info->step, 1);
+    assert_close(info->eta, agd_by_hand(s, 1).eta, 0, 1e-12);
+    small_compare(s, 1e-6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        small_test(test_12_channels),
+        small_test(test_70_channels),
+        small_test(test_gain),
+        small_test(test_frozen_convolution),
+        small_test(test_frozen_linear),
+        small_test(test_gain_scales_the_step_and_nothing_else),
+        small_test(test_tap_without_gradient_is_left_alone),
+        small_test(test_tiny_gradient_makes_no_giant_step),
+        small_test(test_refuses_what_it_has_no_rule_for),
+        small_test(test_bad_gain),
+        small_test(test_probe_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
