@@ -169,7 +169,8 @@ static void test_kth_allocation_fails(void **state)
 
 static void check_flat(fixture *f, builder build)
 {
-    assert_true(training_start(&f->one, &usual, build));
+    const plm_ctx_desc alone = { .threads = 1 };
+    assert_true(training_start(&f->one, &alone, build));
     plm_ctx_stats settled = { 0 };
     for (int round = 0; round < 22; round++) {
         if (round == 2) settled = plm_ctx_statistics(f->one.ctx);
