@@ -188,6 +188,9 @@ static void test_gradient_of_the_input_only_when_asked(void **state)
     assert_true(plm_backward(plm_mean(plm_square(plm_graph_apply(f->g, x)), NULL)));
     assert_false(plm_val_grad(x, f->a, 2 * 192));
     assert_error(f->ctx, PLM_ERR_STATE, "plm_val_grad: no gradient is kept for this value");
+    const plm_val asked = input(f, f->tape, plm_shape_of(2, 3, 8, 8)); /* another plan for the same shape */
+    assert_true(plm_backward(plm_mean(plm_square(plm_graph_apply(f->g, asked)), NULL)));
+    assert_true(plm_val_grad(asked, f->a, 2 * 192));
 }
 
 /* ------------------------------------------------------------------ kept nodes */

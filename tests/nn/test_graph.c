@@ -181,8 +181,9 @@ static void test_what_a_node_says(void **state)
     fixture       *f = *state;
     const plm_node c =
         plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 5, .kernel = 3, .stride = 2, .bias = true });
-    const plm_node b = plm_nn_batch_norm(c, &(plm_batch_norm_desc) { .name = "b", .affine = true });
-    const plm_node s = plm_nn_add(b, c);
+    const plm_node b    = plm_nn_batch_norm(c, &(plm_batch_norm_desc) { .name = "b", .affine = true });
+    const plm_node s    = plm_nn_add(b, c);
+    const plm_node deep = plm_nn_add(f->x, conv(f->x, "d", 3)); /* the longer path comes second */
     assert_ok(f->ctx);
     assert_true(plm_shape_equal(plm_node_shape(c), plm_shape_of(5, 3, 3)));
     const plm_node_info ci = info_of(f->g, c.id), bi = info_of(f->g, b.id), si = info_of(f->g, s.id);
@@ -199,16 +200,17 @@ static void test_what_a_node_says(void **state)
     assert_int_equal(bi.param_count, 4);
     for (int i = 0; i < 4; i++) assert_int_equal(plm_param_role(bi.params[i]), roles[i]);
     assert_int_equal(bi.depth, 1);
+    assert_int_equal(info_of(f->g, deep.id).depth, 1);
     assert_int_equal(si.input_count, 2);
     assert_int_equal(si.inputs[0], b.id);
     assert_int_equal(si.inputs[1], c.id);
-    assert_int_equal(plm_graph_param_count(f->g), 6);
-    assert_int_equal(plm_graph_summary(f->g).parameters, 5 * 27 + 5 + 5 + 5); /* without the statistics */
-    assert_null(plm_graph_param(f->g, 6));
+    assert_int_equal(plm_graph_param_count(f->g), 7);
+    assert_int_equal(plm_graph_summary(f->g).parameters, 5 * 27 + 5 + 5 + 5 + 81); /* without the statistics */
+    assert_null(plm_graph_param(f->g, 7));
     assert_null(plm_graph_param(f->g, -1));
     plm_node_info none;
-    assert_false(plm_graph_node_info(f->g, 4, &none));
-    assert_error(f->ctx, PLM_ERR_ARGUMENT, "plm_graph_node_info: node 4 of 4");
+    assert_false(plm_graph_node_info(f->g, 6, &none));
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "plm_graph_node_info: node 6 of 6");
     assert_int_equal(plm_node_shape((plm_node) { NULL, -1 }).rank, 0);
 }
 

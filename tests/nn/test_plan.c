@@ -167,6 +167,53 @@ static void test_the_same_network_in_eager_ops(void **state)
     assert_all_close(f->a + BATCH * 5, f->want, n, 2e-5);
 }
 
+/* Kernels that read weights in another layout than they live in get copies, which must follow every step. */
+static void test_trained_weights_in_a_fresh_graph(void **state)
+{
+    fixture *f           = *state;
+    f->g                 = network(f->ctx, false);
+    f->h                 = network(f->ctx, false);
+    plm_optimizer *sgd   = plm_sgd_new(f->g, &(plm_sgd_desc) { .lr = 0.01 });
+    bool           steps = sgd != NULL;
+    for (int i = 0; i < 3 && steps; i++) {
+        steps = plm_backward(loss_of(plm_graph_apply(f->g, plm_tape_input(f->tape, images(f, BATCH))))) &&
+                plm_optimizer_step(sgd);
+        plm_tape_reset(f->tape);
+    }
+    plm_optimizer_free(sgd);
+    assert_ok(f->ctx);
+    assert_true(steps);
+    for (int i = 0; i < plm_graph_param_count(f->g); i++) {
+        plm_param *from = plm_graph_param(f->g, i);
+        assert_true(plm_param_read(from, f->a, count_of(from)));
+        assert_true(plm_param_write(plm_graph_param(f->h, i), f->a, count_of(from)));
+    }
+    int64_t n = 0;
+    for (int fresh = 0; fresh < 2; fresh++) {
+        plm_graph    *g = fresh ? f->h : f->g;
+        const plm_val y = plm_graph_apply(g, plm_tape_input(f->tape, images(f, BATCH)));
+        assert_true(plm_backward(loss_of(y)));
+        n = read_grads(g, fresh ? f->b : f->a);
+        plm_tape_reset(f->tape);
+    }
+    assert_memory_equal(f->a, f->b, (size_t)n * sizeof(float));
+}
+
+/* oneDNN fuses max(y, 0) only: a scaled one stays a record of its own. */
+static void test_norm_with_a_scaled_relu(void **state)
+{
+    fixture       *f = *state;
+    const plm_node x = plm_nn_input(f->g = plm_graph_new(f->ctx), plm_shape_of(3, 8, 8));
+    plm_graph_output(plm_nn_relu(plm_nn_batch_norm(x, NULL), &(plm_relu_desc) { .scale = 3 }), NULL);
+    const int64_t n = BATCH * 192;
+    assert_true(plm_val_read(plm_graph_apply(f->g, plm_tape_input(f->tape, images(f, BATCH))), f->a, n));
+    const plm_val norm =
+        plm_batch_norm(plm_tape_input(f->other, images(f, BATCH)), plm_none, plm_none, NULL, NULL, NULL);
+    assert_true(plm_val_read(plm_relu(norm, &(plm_relu_op_desc) { .scale = 3 }), f->b, n));
+    to_double(f, f->b, n);
+    assert_all_close(f->a, f->want, n, 1e-6);
+}
+
 /* ------------------------------------------------------------------ batches and modes */
 
 static void test_batches_of_any_size(void **state)
@@ -235,6 +282,10 @@ static void test_frozen_parameters(void **state)
     f->g          = network(f->ctx, false);
     plm_param *c1 = plm_graph_param_named(f->g, "c1.weight"), *c2 = plm_graph_param_named(f->g, "c2.weight");
     plm_param *l1 = plm_graph_param_named(f->g, "l1.weight");
+    for (int i = 0; i < plm_graph_param_count(f->g); i++) plm_param_freeze(plm_graph_param(f->g, i), true);
+    assert_true(plm_val_ok(plm_graph_apply(f->g, plm_tape_input(f->tape, images(f, BATCH))))); /* nothing to record */
+    plm_tape_reset(f->tape);
+    for (int i = 0; i < plm_graph_param_count(f->g); i++) plm_param_freeze(plm_graph_param(f->g, i), false);
     for (int round = 0; round < 3; round++) { /* free, frozen, free again */
         plm_param_freeze(c1, round == 1);
         plm_param_freeze(l1, round == 1);
@@ -301,9 +352,14 @@ static void test_more_shapes_than_plans(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        plan_test(test_fused_and_unfused_agree), plan_test(test_the_same_network_in_eager_ops),
-        plan_test(test_batches_of_any_size),     plan_test(test_evaluation_and_training),
-        plan_test(test_frozen_parameters),       plan_test(test_applied_twice_on_one_tape),
+        plan_test(test_fused_and_unfused_agree),
+        plan_test(test_the_same_network_in_eager_ops),
+        plan_test(test_trained_weights_in_a_fresh_graph),
+        plan_test(test_norm_with_a_scaled_relu),
+        plan_test(test_batches_of_any_size),
+        plan_test(test_evaluation_and_training),
+        plan_test(test_frozen_parameters),
+        plan_test(test_applied_twice_on_one_tape),
         plan_test(test_more_shapes_than_plans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

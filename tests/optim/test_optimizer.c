@@ -46,6 +46,13 @@ static void test_micro_batches_add_up(void **state)
         assert_all_close(s->buffer, s->m, n, 1e-5);
         assert_true(plm_optimizer_step(s->o));
     }
+    /* A step after a last .more ends the sum too. */
+    small_backward(s, 0, 3, 1, true);
+    assert_true(plm_optimizer_step(s->o));
+    small_backward(s, 0, 12, 1, false);
+    memcpy(s->m, s->grad, (size_t)n * sizeof *s->m);
+    small_backward(s, 0, 12, 1, false);
+    assert_memory_equal(s->m, s->grad, (size_t)n * sizeof *s->m);
 }
 
 /* The norms of the hook, and those taken in the step because the hook is another's or has not fired: the same bits. */
