@@ -17,7 +17,7 @@ static int   length;
 
 static int push(double value, int a, double da, int b, double db)
 {
-    tape[length] = (entry) { .value = value, .from = { a, b }, .slope = { da, db } };
+    tape[length] = (entry){ .value = value, .from = { a, b }, .slope = { da, db } };
     return length++;
 }
 

@@ -14,7 +14,7 @@ static plm_val layer(plm_tape *tape, const plm_val *in, int n, void *user)
 static float loss_at(plm_tape *tape, const plm_tensor *t, float *grad_w, int64_t n)
 {
     plm_val in[3];
-    for (int i = 0; i < 3; i++) in[i] = plm_tape_input_with(tape, t[i], &(plm_input_desc) { .grad = true });
+    for (int i = 0; i < 3; i++) in[i] = plm_tape_input_with(tape, t[i], &(plm_input_desc){ .grad = true });
     const plm_val loss  = plm_mean(plm_square(layer(tape, in, 3, NULL)), NULL);
     const float   value = plm_val_item(loss);
     if (grad_w && (!plm_backward(loss) || !plm_val_grad(in[1], grad_w, n))) return -1;

@@ -4,12 +4,12 @@
 
 static bool train(plm_ctx *ctx, plm_dataset *data, plm_dataset *test)
 {
-    plm_loader *loader = plm_loader_new(data, &(plm_loader_desc) { .batch = 100, .shuffle = true });
+    plm_loader *loader = plm_loader_new(data, &(plm_loader_desc){ .batch = 100, .shuffle = true });
     plm_graph  *net    = plm_graph_new(ctx);
     plm_node    h      = plm_nn_flatten(plm_nn_input(net, plm_dataset_x_shape(data)));
     for (int i = 0; i < 3; i++)
-        h = plm_nn_relu(plm_nn_linear(h, &(plm_linear_desc) { .out = 64 }), &(plm_relu_desc) { .scale = PLM_SQRT2 });
-    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc) { .out = 10 }), "logits");
+        h = plm_nn_relu(plm_nn_linear(h, &(plm_linear_desc){ .out = 64 }), &(plm_relu_desc){ .scale = PLM_SQRT2 });
+    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc){ .out = 10 }), "logits");
 
     plm_optimizer *agd   = plm_agd_new(net, NULL); /* nothing to tune */
     plm_tape      *tape  = plm_tape_new(ctx, NULL);
@@ -42,7 +42,7 @@ int main(void)
 {
     plm_ctx     *ctx  = plm_ctx_new(NULL);
     plm_dataset *data = plm_dataset_named(ctx, "digits", NULL);
-    plm_dataset *test = plm_dataset_named(ctx, "digits", &(plm_named_desc) { .test = true });
+    plm_dataset *test = plm_dataset_named(ctx, "digits", &(plm_named_desc){ .test = true });
     const bool   ok   = data && test && train(ctx, data, test);
     if (!ok) fprintf(stderr, "%s\n", plm_ctx_error(ctx)); /* one sentence: the first cause */
     plm_dataset_free(data);

@@ -36,7 +36,7 @@ static bool fit(plm_ctx *ctx, plm_dataset *all)
     if (!all || !plm_dataset_split(all, 0.8, NULL, &data, &test)) return false;
     plm_graph     *net = plm_graph_new(ctx);
     const plm_node out = plm_zoo_fcn(plm_nn_input(net, plm_dataset_x_shape(all)), plm_dataset_classes(all),
-                                     &(plm_fcn_desc) { .depth = 3, .width = 32 });
+                                     &(plm_fcn_desc){ .depth = 3, .width = 32 });
     plm_graph_output(out, "logits");
     plm_optimizer       *agd  = plm_agd_new(net, NULL);
     plm_epoch            last = { 0 };
@@ -59,10 +59,10 @@ int main(void)
     moons(x, y);
     plm_ctx     *ctx = plm_ctx_new(NULL);
     plm_dataset *arrays =
-        plm_dataset_from_arrays(ctx, &(plm_arrays_desc) { .x = plm_tensor_wrap(PLM_F32, plm_shape_of(SAMPLES, 3), x),
-                                                          .y = plm_tensor_wrap(PLM_I64, plm_shape_of(SAMPLES), y) });
+        plm_dataset_from_arrays(ctx, &(plm_arrays_desc){ .x = plm_tensor_wrap(PLM_F32, plm_shape_of(SAMPLES, 3), x),
+                                                         .y = plm_tensor_wrap(PLM_I64, plm_shape_of(SAMPLES), y) });
     bool         ok  = fit(ctx, arrays) && write_csv("moons.csv", x, y);
-    plm_dataset *csv = plm_dataset_from_csv(ctx, "moons.csv", &(plm_csv_desc) { .label = "arc" });
+    plm_dataset *csv = plm_dataset_from_csv(ctx, "moons.csv", &(plm_csv_desc){ .label = "arc" });
     ok               = ok && fit(ctx, csv);
     if (!ok) fprintf(stderr, "%s\n", plm_ctx_error(ctx));
     plm_dataset_free(arrays);

@@ -57,7 +57,7 @@ int main(void)
            ok ? "agree" : "DIFFER");
 
     plm_tape     *tape = plm_tape_new(ctx, NULL);
-    const plm_val in   = plm_tape_input_with(tape, t, &(plm_input_desc) { .grad = true });
+    const plm_val in   = plm_tape_input_with(tape, t, &(plm_input_desc){ .grad = true });
     float         dx[7];
     const bool    done =
         plm_backward(plm_sum(softplus(in), NULL)) && plm_val_grad(in, dx, 7); /* mixes with built-in ops */

@@ -23,8 +23,8 @@ int main(void)
     plm_ctx   *ctx = plm_ctx_new(NULL);
     plm_graph *net = plm_graph_new(ctx);
     plm_node   h   = plm_nn_relu(
-            plm_nn_conv2d(plm_nn_input(net, plm_shape_of(3, 8, 8)), &(plm_conv2d_desc) { .out = 8, .pad = 1 }), NULL);
-    plm_graph_output(plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc) { .out = 3 }), "logits");
+            plm_nn_conv2d(plm_nn_input(net, plm_shape_of(3, 8, 8)), &(plm_conv2d_desc){ .out = 8, .pad = 1 }), NULL);
+    plm_graph_output(plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc){ .out = 3 }), "logits");
     plm_optimizer *agd  = plm_agd_new(net, NULL);
     plm_tape      *tape = plm_tape_new(ctx, NULL);
     const plm_val  out =

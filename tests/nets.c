@@ -4,12 +4,12 @@
 static plm_node conv(plm_node x, const char *name, int64_t out, int kernel, int stride)
 {
     return plm_nn_conv2d(
-        x, &(plm_conv2d_desc) { .name = name, .out = out, .kernel = kernel, .stride = stride, .pad = kernel / 2 });
+        x, &(plm_conv2d_desc){ .name = name, .out = out, .kernel = kernel, .stride = stride, .pad = kernel / 2 });
 }
 
 static plm_node norm_relu(plm_node x, const char *name)
 {
-    return plm_nn_relu(plm_nn_batch_norm(x, &(plm_batch_norm_desc) { .name = name }), NULL);
+    return plm_nn_relu(plm_nn_batch_norm(x, &(plm_batch_norm_desc){ .name = name }), NULL);
 }
 
 plm_graph *net_vgg(plm_ctx *ctx)
@@ -22,10 +22,10 @@ plm_graph *net_vgg(plm_ctx *ctx)
         snprintf(name, sizeof name, "features.%d", place);
         snprintf(norm, sizeof norm, "features.%d", place + 1);
         h = layers[i] ? norm_relu(conv(h, name, layers[i], 3, 1), norm)
-                      : plm_nn_max_pool2d(h, &(plm_pool2d_desc) { .kernel = 2 });
+                      : plm_nn_max_pool2d(h, &(plm_pool2d_desc){ .kernel = 2 });
         place += layers[i] ? 3 : 1;
     }
-    h = plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc) { .name = "classifier", .out = 7 });
+    h = plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc){ .name = "classifier", .out = 7 });
     plm_graph_output(h, "logits");
     return g;
 }
@@ -52,8 +52,8 @@ plm_graph *net_preact(plm_ctx *ctx, const net_preact_desc *d)
             h = block(h, d, 8 << s, s > 0 && b == 0 ? 2 : 1);
             plm_graph_scope_end(g);
         }
-    h = plm_nn_flatten(plm_nn_avg_pool2d(h, &(plm_pool2d_desc) { .kernel = 4 }));
-    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc) { .name = "linear", .out = 4 }), "logits");
+    h = plm_nn_flatten(plm_nn_avg_pool2d(h, &(plm_pool2d_desc){ .kernel = 4 }));
+    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc){ .name = "linear", .out = 4 }), "logits");
     return g;
 }
 
@@ -61,6 +61,6 @@ plm_graph *net_fcn(plm_ctx *ctx, int depth, int64_t width)
 {
     plm_graph     *g = plm_graph_new(ctx);
     const plm_node x = plm_nn_input(g, plm_shape_of(1, 6, 6));
-    plm_graph_output(plm_zoo_fcn(x, 5, &(plm_fcn_desc) { .depth = depth, .width = width }), "logits");
+    plm_graph_output(plm_zoo_fcn(x, 5, &(plm_fcn_desc){ .depth = depth, .width = width }), "logits");
     return g;
 }

@@ -48,7 +48,7 @@ void test_error(plm_ctx *ctx, plm_status status, const char *part, const char *f
 
 int test_ctx_setup(void **state)
 {
-    *state = plm_ctx_new(&(plm_ctx_desc) { .threads = 2 });
+    *state = plm_ctx_new(&(plm_ctx_desc){ .threads = 2 });
     return *state ? 0 : -1;
 }
 
@@ -77,7 +77,7 @@ static void failing_free(void *user, void *memory, size_t bytes)
 
 plm_allocator test_allocator_make(test_allocator *a)
 {
-    return (plm_allocator) { .alloc = failing_alloc, .free = failing_free, .user = a };
+    return (plm_allocator){ .alloc = failing_alloc, .free = failing_free, .user = a };
 }
 
 void test_fill(float *x, int64_t n, uint64_t seed, double lo, double hi)

@@ -104,7 +104,7 @@ typedef struct {
 
 /* plm_shape_of(2, 3): extents in row-major order. */
 #define plm_shape_of(...) \
-    plm_shape_from((int)(sizeof((int64_t[]) { __VA_ARGS__ }) / sizeof(int64_t)), (const int64_t[]) { __VA_ARGS__ })
+    plm_shape_from((int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (const int64_t[]){ __VA_ARGS__ })
 PLM_API plm_shape plm_shape_from(int            rank,
                                  const int64_t *dim); /* rank above PLM_MAX_RANK: kept, refused by every user  */
 PLM_API int64_t   plm_shape_count(plm_shape s);       /* product of extents; -1: overflow or a negative extent */

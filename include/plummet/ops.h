@@ -16,7 +16,7 @@ PLM_API plm_val plm_matmul(plm_val a, plm_val b);
 
 /* y[n,o] = sum_i x[n,i] w[o,i] + b[o].   x [n,in], w [out,in], b [out] or an empty value (plm_none) for no bias. */
 PLM_API plm_val plm_linear(plm_val x, plm_val w, plm_val b);
-#define plm_none ((plm_val) { NULL, -1, 0 })
+#define plm_none ((plm_val){ NULL, -1, 0 })
 
 typedef struct {
     int stride; /* 0 means 1                                 */

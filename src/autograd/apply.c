@@ -26,7 +26,7 @@ static plm_tape *common_tape(const plm_op *op, const plm_val *in, int n)
 plm_val plm_apply(const plm_op *op, const void *attr, size_t attr_bytes, const plm_val *in, int n)
 {
     plm_tape *tape = n > 0 ? common_tape(op, in, n) : NULL;
-    plm_val   none = n > 0 && in[0].tape ? plm__val_none(in[0].tape) : ((plm_val) { .id = -1 });
+    plm_val   none = n > 0 && in[0].tape ? plm__val_none(in[0].tape) : ((plm_val){ .id = -1 });
     if (!tape || !plm__enter(tape->list.ctx, op->name)) return none;
 
     int32_t ids[PLM_MAX_INPUTS], out = -1;

@@ -145,8 +145,9 @@ static inline plm__value *plm__out(const plm_record *r)
     return &r->list->value[r->out];
 }
 
-/* In `prepare`.  Input i must come in this layout: a reorder record is inserted before this one; or, for a parameter, it
- * is read through its derived copy (one such input per record, and its gradient is written in the home layout). */
+/* In `prepare`.  Input i must come in this layout: a reorder record is inserted before this one; or, for a parameter as a
+ * weight (i > 0 of a negotiating op), it is read through its derived copy (one such input per record, and its gradient is
+ * written in the home layout). */
 bool plm__record_want(plm_record *r, int i, const plm__layout *layout);
 void plm__record_set_layout(plm_record *r, const plm__layout *out);
 

@@ -24,7 +24,7 @@ static plm_val run(checker *c, bool grad)
     plm_val in[PLM_MAX_INPUTS];
     for (int i = 0; i < c->n; i++) {
         const plm_tensor t = plm_tensor_wrap(PLM_F32, c->x[i].shape, c->input[i]);
-        in[i]              = plm_tape_input_with(c->tape, t, &(plm_input_desc) { .grad = grad });
+        in[i]              = plm_tape_input_with(c->tape, t, &(plm_input_desc){ .grad = grad });
     }
     return c->f(c->tape, in, c->n, c->user);
 }
@@ -98,7 +98,7 @@ static bool analytic(checker *c, float *grad)
     plm_tape_reset(c->tape);
     for (int i = 0; i < c->n; i++)
         in[i] = plm_tape_input_with(c->tape, plm_tensor_wrap(PLM_F32, c->x[i].shape, c->input[i]),
-                                    &(plm_input_desc) { .grad = true });
+                                    &(plm_input_desc){ .grad = true });
     const plm_val y    = c->f(c->tape, in, c->n, c->user);
     checker      *self = c;
     bool          ok   = plm_backward(plm_apply(&project, &self, sizeof self, &y, 1));
@@ -202,7 +202,7 @@ bool plm_gradcheck(plm_ctx *ctx, plm_function f, void *user, const plm_tensor *x
                    plm_gradcheck_result *result)
 {
     plm_gradcheck_result r = { 0 };
-    plm_gradcheck_desc   d = desc ? *desc : (plm_gradcheck_desc) { 0 };
+    plm_gradcheck_desc   d = desc ? *desc : (plm_gradcheck_desc){ 0 };
     if (d.step == 0) d.step = 1e-2;
     if (d.tolerance == 0) d.tolerance = 1e-2;
     if (result) *result = r;

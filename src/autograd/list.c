@@ -36,7 +36,7 @@ void plm__list_free(plm__list *l)
 int32_t plm__list_value(plm__list *l, const plm__layout *layout, bool wants_grad)
 {
     if (!plm__grow(l->ctx, &l->value, &l->value_capacity, l->values + 1, sizeof *l->value, "tape")) return -1;
-    l->value[l->values] = (plm__value) { .layout = *layout, .wants_grad = wants_grad };
+    l->value[l->values] = (plm__value){ .layout = *layout, .wants_grad = wants_grad };
     return l->values++;
 }
 
@@ -82,7 +82,7 @@ int32_t plm__list_reordered(plm__list *l, int32_t id, const plm__layout *layout)
 
 bool plm__record_want(plm_record *r, int i, const plm__layout *layout)
 {
-    if (plm__in(r, i)->param && r->op->layout == PLM_LAYOUT_NEGOTIATED) {
+    if (i > 0 && plm__in(r, i)->param && r->op->layout == PLM_LAYOUT_NEGOTIATED) {
         r->weights = *layout;
         r->copied  = i + 1;
         return true;

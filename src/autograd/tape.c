@@ -99,12 +99,12 @@ bool plm__tapes_use(const plm_ctx *ctx, const plm_param *p)
 
 plm_val plm__val_make(plm_tape *tape, int32_t id)
 {
-    return (plm_val) { .tape = tape, .id = id, .pass = tape->pass };
+    return (plm_val){ .tape = tape, .id = id, .pass = tape->pass };
 }
 
 plm_val plm__val_none(plm_tape *tape)
 {
-    return (plm_val) { .tape = tape, .id = -1, .pass = tape ? tape->pass : 0 };
+    return (plm_val){ .tape = tape, .id = -1, .pass = tape ? tape->pass : 0 };
 }
 
 bool plm_val_ok(plm_val v)

@@ -7,7 +7,7 @@
 
 static plm_node build_fcn(plm_node x, int64_t classes, int depth, int64_t width)
 {
-    return plm_zoo_fcn(x, classes, &(plm_fcn_desc) { .depth = depth, .width = width });
+    return plm_zoo_fcn(x, classes, &(plm_fcn_desc){ .depth = depth, .width = width });
 }
 
 static const plm_arch fcn = { "fcn", "fully connected: --depth layers, --width features between them", build_fcn };

@@ -107,7 +107,7 @@ static int run_command(const command *c, int argc, char **argv, const plm_cli_ex
         print_command_help(c, extra);
         return flushed(0);
     }
-    plm_ctx *ctx = plm_ctx_new(&(plm_ctx_desc) { .seed = (uint64_t)s.seed, .threads = (int)s.threads });
+    plm_ctx *ctx = plm_ctx_new(&(plm_ctx_desc){ .seed = (uint64_t)s.seed, .threads = (int)s.threads });
     if (!ctx) return fail("out of memory");
     const bool ok     = run(c, ctx, &s, extra, inputs, count);
     int        status = 0;

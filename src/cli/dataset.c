@@ -79,7 +79,7 @@ void cli_dataset_print(void)
 /* All samples of `d` as one batch, lent until the loader is freed. */
 static plm_loader *read_all(plm_dataset *d, plm_batch *all)
 {
-    plm_loader *loader = plm_loader_new(d, &(plm_loader_desc) { .batch = plm_dataset_count(d) });
+    plm_loader *loader = plm_loader_new(d, &(plm_loader_desc){ .batch = plm_dataset_count(d) });
     if (loader && plm_loader_next(loader, all)) return loader;
     plm_loader_free(loader);
     return NULL;
@@ -111,7 +111,7 @@ static plm_dataset *normalized(plm_ctx *ctx, const plm_batch *rows, const char *
                                const plm_normalization *norm)
 {
     return plm_dataset_from_arrays(
-        ctx, &(plm_arrays_desc) {
+        ctx, &(plm_arrays_desc){
                  .x = rows->x, .y = rows->y, .classes = classes, .class_names = names, .normalization = norm });
 }
 
@@ -127,7 +127,7 @@ static const char **names_of(plm_ctx *ctx, const plm_dataset *d)
 
 static bool open_csv(plm_ctx *ctx, const cli_settings *s, cli_data *data)
 {
-    plm_dataset *raw     = plm_dataset_from_csv(ctx, csv_path(s), &(plm_csv_desc) { .label = s->label });
+    plm_dataset *raw     = plm_dataset_from_csv(ctx, csv_path(s), &(plm_csv_desc){ .label = s->label });
     plm_dataset *part[2] = { NULL, NULL };
     plm_batch    rows[2];
     plm_loader  *loader[2] = { NULL, NULL };
@@ -152,9 +152,8 @@ static bool open_csv(plm_ctx *ctx, const cli_settings *s, cli_data *data)
 
 static bool open_named(plm_ctx *ctx, const cli_settings *s, cli_data *data)
 {
-    data->train = plm_dataset_named(ctx, s->dataset, &(plm_named_desc) { .dir = s->data });
-    if (data->train)
-        data->test = plm_dataset_named(ctx, s->dataset, &(plm_named_desc) { .dir = s->data, .test = true });
+    data->train = plm_dataset_named(ctx, s->dataset, &(plm_named_desc){ .dir = s->data });
+    if (data->train) data->test = plm_dataset_named(ctx, s->dataset, &(plm_named_desc){ .dir = s->data, .test = true });
     return data->test;
 }
 
@@ -175,7 +174,7 @@ static bool hold_out(const cli_settings *s, cli_data *data)
 
 bool cli_dataset_open(plm_ctx *ctx, const cli_settings *s, cli_data *data)
 {
-    *data = (cli_data) { NULL, NULL, NULL };
+    *data = (cli_data){ NULL, NULL, NULL };
     if ((csv_path(s) ? open_csv(ctx, s, data) : open_named(ctx, s, data)) && hold_out(s, data)) return true;
     cli_dataset_close(data);
     return false;
@@ -186,18 +185,18 @@ void cli_dataset_close(cli_data *data)
     plm_dataset_free(data->train);
     plm_dataset_free(data->test);
     plm_dataset_free(data->val);
-    *data = (cli_data) { NULL, NULL, NULL };
+    *data = (cli_data){ NULL, NULL, NULL };
 }
 
 bool cli_dataset_form(plm_ctx *ctx, const cli_settings *s, cli_form *form)
 {
     const known_set *set = find(s->dataset);
     if (set) {
-        *form = (cli_form) { plm_shape_of(set->c, set->h, set->w), set->classes };
+        *form = (cli_form){ plm_shape_of(set->c, set->h, set->w), set->classes };
         return true;
     }
-    plm_dataset *d = plm_dataset_from_csv(ctx, csv_path(s), &(plm_csv_desc) { .label = s->label });
-    if (d) *form = (cli_form) { plm_dataset_x_shape(d), plm_dataset_classes(d) };
+    plm_dataset *d = plm_dataset_from_csv(ctx, csv_path(s), &(plm_csv_desc){ .label = s->label });
+    if (d) *form = (cli_form){ plm_dataset_x_shape(d), plm_dataset_classes(d) };
     plm_dataset_free(d);
     return plm_ctx_status(ctx) == PLM_OK;
 }
@@ -232,7 +231,7 @@ static bool rename_classes(plm_ctx *ctx, const plm_dataset *d, const plm_graph *
 
 static plm_dataset *csv_for(plm_ctx *ctx, const cli_settings *s, const plm_graph *net)
 {
-    plm_dataset *raw = plm_dataset_from_csv(ctx, csv_path(s), &(plm_csv_desc) { .label = s->label }), *d = NULL;
+    plm_dataset *raw = plm_dataset_from_csv(ctx, csv_path(s), &(plm_csv_desc){ .label = s->label }), *d = NULL;
     plm_batch    rows;
     plm_loader  *loader = raw ? read_all(raw, &rows) : NULL;
     if (loader && rename_classes(ctx, raw, net, rows.y)) {
@@ -261,5 +260,5 @@ plm_dataset *cli_dataset_for(plm_ctx *ctx, const cli_settings *s, const plm_grap
         return NULL;
     }
     if (csv_path(s)) return csv_for(ctx, s, net);
-    return plm_dataset_named(ctx, s->dataset, &(plm_named_desc) { .dir = s->data, .test = true });
+    return plm_dataset_named(ctx, s->dataset, &(plm_named_desc){ .dir = s->data, .test = true });
 }

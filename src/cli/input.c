@@ -245,7 +245,7 @@ bool cli_input_read(plm_ctx *ctx, const char *path, const char *label, const plm
 {
     const bool csv = ends(path, ".csv") || strcmp(path, "-") == 0;
     source     f   = { .ctx = ctx, .path = path, .out = input };
-    *input         = (cli_input) { .size = plm_shape_count(plm_graph_input_shape(net)) };
+    *input         = (cli_input){ .size = plm_shape_count(plm_graph_input_shape(net)) };
     if (!csv && !ends(path, ".f32") && !ends(path, ".pgm"))
         return cli_usage_error("%s: expected a .csv, .f32 or .pgm file, or - for csv from standard input", path);
     bool ok = read_whole(&f);
@@ -259,5 +259,5 @@ bool cli_input_read(plm_ctx *ctx, const char *path, const char *label, const plm
 void cli_input_free(cli_input *input)
 {
     free(input->x);
-    *input = (cli_input) { NULL, 0, 0 };
+    *input = (cli_input){ NULL, 0, 0 };
 }

@@ -57,19 +57,19 @@ static double said(double x)
 
 plm_optimizer *cli_optimizer_new(plm_graph *net, const cli_settings *s)
 {
-    if (strcmp(s->optim, "agd") == 0) return plm_agd_new(net, &(plm_agd_desc) { .gain = s->gain });
+    if (strcmp(s->optim, "agd") == 0) return plm_agd_new(net, &(plm_agd_desc){ .gain = s->gain });
     if (strcmp(s->optim, "sgd") == 0)
-        return plm_sgd_new(net, &(plm_sgd_desc) { .lr           = rate(s),
-                                                  .momentum     = s->momentum,
-                                                  .weight_decay = s->weight_decay,
-                                                  .nesterov     = s->nesterov,
-                                                  .clip_norm    = s->clip_norm });
-    return plm_adam_new(net, &(plm_adam_desc) { .lr           = rate(s),
-                                                .beta1        = said(s->betas[0]),
-                                                .beta2        = said(s->betas[1]),
-                                                .eps          = s->eps,
-                                                .weight_decay = s->weight_decay,
-                                                .clip_norm    = s->clip_norm });
+        return plm_sgd_new(net, &(plm_sgd_desc){ .lr           = rate(s),
+                                                 .momentum     = s->momentum,
+                                                 .weight_decay = s->weight_decay,
+                                                 .nesterov     = s->nesterov,
+                                                 .clip_norm    = s->clip_norm });
+    return plm_adam_new(net, &(plm_adam_desc){ .lr           = rate(s),
+                                               .beta1        = said(s->betas[0]),
+                                               .beta2        = said(s->betas[1]),
+                                               .eps          = s->eps,
+                                               .weight_decay = s->weight_decay,
+                                               .clip_norm    = s->clip_norm });
 }
 
 void cli_optimizer_describe(const cli_settings *s, cJSON *into)

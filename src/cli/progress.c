@@ -24,7 +24,7 @@ static void clear_line(cli_progress *p)
 
 void cli_progress_begin(cli_progress *p, const cli_settings *s)
 {
-    *p = (cli_progress) { .quiet = s->quiet, .terminal = isatty(STDOUT_FILENO), .epochs = (int)s->epochs };
+    *p = (cli_progress){ .quiet = s->quiet, .terminal = isatty(STDOUT_FILENO), .epochs = (int)s->epochs };
 }
 
 void cli_progress_step(cli_progress *p, const plm_step *step)

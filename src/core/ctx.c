@@ -19,13 +19,13 @@ plm_ctx *plm_ctx_new(const plm_ctx_desc *desc)
 
     plm_ctx *ctx = allocator.alloc(allocator.user, sizeof *ctx, 64);
     if (!ctx) return NULL;
-    *ctx = (plm_ctx) { .on_error      = d->on_error,
-                       .on_error_user = d->on_error_user,
-                       .allocator     = allocator,
-                       .seed          = d->seed,
-                       .check_finite  = d->check_finite,
-                       .threads       = d->threads > 0 ? d->threads : plm__available_threads(),
-                       .stats         = { .allocations = 1, .bytes = sizeof *ctx, .peak_bytes = sizeof *ctx } };
+    *ctx = (plm_ctx){ .on_error      = d->on_error,
+                      .on_error_user = d->on_error_user,
+                      .allocator     = allocator,
+                      .seed          = d->seed,
+                      .check_finite  = d->check_finite,
+                      .threads       = d->threads > 0 ? d->threads : plm__available_threads(),
+                      .stats         = { .allocations = 1, .bytes = sizeof *ctx, .peak_bytes = sizeof *ctx } };
     if (!complete) plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: allocator has only one of alloc and free");
     if (d->threads < 0) plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: threads is %d, expected 0 or more", d->threads);
     return ctx;

@@ -31,7 +31,7 @@ static void system_free(void *user, void *memory, size_t bytes)
 
 plm_allocator plm__system_allocator(void)
 {
-    return (plm_allocator) { .alloc = system_alloc, .free = system_free };
+    return (plm_allocator){ .alloc = system_alloc, .free = system_free };
 }
 
 void *plm__memory_take(plm_ctx *ctx, size_t bytes, size_t align)

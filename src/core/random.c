@@ -24,7 +24,7 @@ static bits128 philox(plm__key key, uint64_t counter)
         k[0] += 0x9E3779B9u; /* golden ratio */
         k[1] += 0xBB67AE85u; /* sqrt(3) - 1  */
     }
-    return (bits128) { { c[0], c[1], c[2], c[3] } };
+    return (bits128){ { c[0], c[1], c[2], c[3] } };
 }
 
 static double unit(uint32_t high, uint32_t low)
@@ -38,7 +38,7 @@ plm__key plm__random_key(uint64_t seed, plm__purpose purpose, const char *name, 
     hash          = (hash ^ (uint64_t)purpose) * 0x100000001b3u;
     for (const char *c = name ? name : ""; *c; c++) hash = (hash ^ (uint8_t)*c) * 0x100000001b3u;
     for (int i = 0; i < 64; i += 8) hash = (hash ^ (step >> i & 0xff)) * 0x100000001b3u;
-    return (plm__key) { .seed = seed, .stream = hash };
+    return (plm__key){ .seed = seed, .stream = hash };
 }
 
 uint64_t plm__random_bits(plm__key key, uint64_t element)

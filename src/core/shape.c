@@ -96,5 +96,5 @@ const char *plm_dtype_name(plm_dtype t)
 
 plm_tensor plm_tensor_wrap(plm_dtype dtype, plm_shape shape, const void *data)
 {
-    return (plm_tensor) { .dtype = dtype, .shape = shape, .data = (void *)(uintptr_t)data };
+    return (plm_tensor){ .dtype = dtype, .shape = shape, .data = (void *)(uintptr_t)data };
 }

@@ -103,7 +103,7 @@ static bool read_field(csv_table *t, int column, float **x)
         return plm__fail(t->ctx, PLM_ERR_FORMAT, "%s, line %lld, column \"%s\": empty, expected a %s", t->path,
                          (long long)t->text.line, t->header[column], column == t->label ? "label" : "number");
     if (column == t->label) {
-        t->labels[t->rows] = (csv_label) { .text = field, .row = t->rows };
+        t->labels[t->rows] = (csv_label){ .text = field, .row = t->rows };
         return true;
     }
     if (!number(field, &value))
@@ -182,7 +182,7 @@ static void standardise(csv_table *t)
     bool               report   = features <= PLM_MAX_CHANNELS;
     plm_normalization *n        = &t->store->normalization;
     t->store->normalized        = report;
-    if (report) *n = (plm_normalization) { .scale = 1, .channels = features };
+    if (report) *n = (plm_normalization){ .scale = 1, .channels = features };
     for (int c = 0; c < features; c++) {
         double mean, std;
         moments(t, c, &mean, &std);
@@ -233,7 +233,7 @@ plm_dataset *plm_dataset_from_csv(plm_ctx *ctx, const char *path, const plm_csv_
     locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0); /* a point is a point, whatever the program's language */
     locale_t before = c ? uselocale(c) : (locale_t)0;
     plm_dataset *d  = NULL;
-    if (c) d = read_table(&t, desc ? desc : &(plm_csv_desc) { 0 });
+    if (c) d = read_table(&t, desc ? desc : &(plm_csv_desc){ 0 });
     else plm__fail(ctx, PLM_ERR_MEMORY, "%s: out of memory", path);
     if (c) {
         uselocale(before);

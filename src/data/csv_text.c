@@ -60,7 +60,7 @@ static char *cut_plain(plm__csv *c)
 
 bool plm__csv_open(plm__csv *c, plm_ctx *ctx, const char *path)
 {
-    *c         = (plm__csv) { .ctx = ctx, .path = path, .next_line = 1 };
+    *c         = (plm__csv){ .ctx = ctx, .path = path, .next_line = 1 };
     FILE *file = fopen(path, "rb");
     if (!file) return plm__fail(ctx, PLM_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
     bool ok = read_file(c, file);

@@ -9,7 +9,7 @@ plm__store *plm__store_new(plm_ctx *ctx, const char *name, int64_t count, plm_sh
 {
     plm__store *s = plm__new(ctx, sizeof *s, "a data set");
     if (!s) return NULL;
-    *s = (plm__store) { .ctx = ctx, .refs = 1, .count = count, .x_shape = x_shape, .x_size = plm_shape_count(x_shape) };
+    *s = (plm__store){ .ctx = ctx, .refs = 1, .count = count, .x_shape = x_shape, .x_size = plm_shape_count(x_shape) };
     s->name = plm__strdup(ctx, name);
     if (s->name) return s;
     plm__store_drop(s);
@@ -78,7 +78,7 @@ plm_dataset *plm__dataset_over(plm__store *s)
 {
     if (!s) return NULL;
     plm_dataset *d = plm__new(s->ctx, sizeof *d, "a data set");
-    if (d) *d = (plm_dataset) { .store = s, .count = s->count };
+    if (d) *d = (plm_dataset){ .store = s, .count = s->count };
     else plm__store_drop(s);
     return d;
 }
@@ -93,7 +93,7 @@ static plm_dataset *part_new(const plm_dataset *d, int64_t count)
         plm__delete(ctx, index);
         return NULL;
     }
-    *part = (plm_dataset) { .store = d->store, .index = index, .count = count };
+    *part = (plm_dataset){ .store = d->store, .index = index, .count = count };
     d->store->refs++;
     return part;
 }
@@ -170,7 +170,7 @@ int64_t plm_dataset_count(const plm_dataset *d)
 
 plm_shape plm_dataset_x_shape(const plm_dataset *d)
 {
-    return d ? d->store->x_shape : (plm_shape) { 0 };
+    return d ? d->store->x_shape : (plm_shape){ 0 };
 }
 
 int plm_dataset_classes(const plm_dataset *d)

@@ -22,7 +22,7 @@ static bool unpack(plm__store *s, int64_t from)
     }
     s->x_dtype       = PLM_U8;
     s->normalized    = true;
-    s->normalization = (plm_normalization) { .scale = 1.0 / 16, .channels = 1, .mean = { .3053 }, .std = { .3761 } };
+    s->normalization = (plm_normalization){ .scale = 1.0 / 16, .channels = 1, .mean = { .3053 }, .std = { .3761 } };
     return plm__store_name_classes(s, 10, NULL);
 }
 

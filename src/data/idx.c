@@ -76,7 +76,7 @@ static bool read_header(const idx_file *f, int rank, plm_shape *shape)
     if (head[3] != rank)
         return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s has %d axes, expected %d", f->path, head[3], rank);
     if (!read_bytes(f, head + 4, 4 * rank, 4)) return false;
-    *shape = (plm_shape) { .rank = rank };
+    *shape = (plm_shape){ .rank = rank };
     for (int a = 0; a < rank; a++) {
         const uint8_t *b = head + 4 + 4 * a;
         shape->dim[a]    = (int64_t)b[0] << 24 | (int64_t)b[1] << 16 | (int64_t)b[2] << 8 | b[3];

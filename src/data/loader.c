@@ -132,14 +132,14 @@ plm_loader *plm_loader_new(plm_dataset *d, const plm_loader_desc *desc)
 {
     if (!d || d->store->ctx->status != PLM_OK) return NULL;
     plm_ctx        *ctx   = d->store->ctx;
-    plm_loader_desc given = desc ? *desc : (plm_loader_desc) { 0 };
+    plm_loader_desc given = desc ? *desc : (plm_loader_desc){ 0 };
     if (given.batch < 0) {
         plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_loader_new: batch is %lld, expected 0 or more", (long long)given.batch);
         return NULL;
     }
     plm_loader *l = plm__new(ctx, sizeof *l, "a loader");
     if (!l) return NULL;
-    *l = (plm_loader) { .data = d, .ctx = ctx, .batch = given.batch ? given.batch : DEFAULT_BATCH };
+    *l = (plm_loader){ .data = d, .ctx = ctx, .batch = given.batch ? given.batch : DEFAULT_BATCH };
     if (l->batch > d->count) l->batch = d->count;
     if (allocate(l, given.shuffle)) return l;
     plm_loader_free(l);
@@ -158,7 +158,7 @@ void plm_loader_free(plm_loader *l)
 
 bool plm_loader_next(plm_loader *l, plm_batch *batch)
 {
-    if (batch) *batch = (plm_batch) { 0 };
+    if (batch) *batch = (plm_batch){ 0 };
     if (!l || l->ctx->status != PLM_OK) return false;
     if (!batch) return plm__fail(l->ctx, PLM_ERR_ARGUMENT, "plm_loader_next: batch is NULL");
     const plm__store *s    = l->data->store;

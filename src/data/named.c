@@ -115,7 +115,7 @@ static plm_dataset *keep(plm_ctx *ctx, const idx_set *set, int64_t count, uint8_
     s->x_dtype    = PLM_U8;
     s->normalized = true;
     s->normalization =
-        (plm_normalization) { .scale = 1.0 / 255, .channels = 1, .mean = { set->mean }, .std = { set->std } };
+        (plm_normalization){ .scale = 1.0 / 255, .channels = 1, .mean = { set->mean }, .std = { set->std } };
     if (keep_labels(s, labels, labels_path) &&
         plm__store_name_classes(s, CLASSES, set->class_names[0] ? set->class_names : NULL))
         return plm__dataset_over(s);
@@ -157,7 +157,7 @@ plm_dataset *plm_dataset_named(plm_ctx *ctx, const char *name, const plm_named_d
         plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_dataset_named: name is NULL");
         return NULL;
     }
-    plm_named_desc d = desc ? *desc : (plm_named_desc) { 0 };
+    plm_named_desc d = desc ? *desc : (plm_named_desc){ 0 };
     if (strcmp(name, "digits") == 0) return plm__digits_new(ctx, d.test);
     const char *places[MAX_PLACES], *data = getenv("PLUMMET_DATA"), *home = getenv("HOME");
     char        cache[PATH_MAX];

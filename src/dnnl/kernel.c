@@ -41,13 +41,13 @@ static dnnl_status_t describe(plm__engine *e, const plm__problem *p, dnnl_primit
         status           = plm__md_make(e, &bias, &md[3]);
     }
     if (status == dnnl_success)
-        status = family->describe(&(plm__request) { .p       = p,
-                                                    .engine  = e->engine,
-                                                    .attr    = attr,
-                                                    .src     = plm__md_lend(&md[0]),
-                                                    .dst     = plm__md_lend(&md[1]),
-                                                    .weights = plm__md_lend(&md[2]),
-                                                    .bias    = plm__md_lend(&md[3]) },
+        status = family->describe(&(plm__request){ .p       = p,
+                                                   .engine  = e->engine,
+                                                   .attr    = attr,
+                                                   .src     = plm__md_lend(&md[0]),
+                                                   .dst     = plm__md_lend(&md[1]),
+                                                   .weights = plm__md_lend(&md[2]),
+                                                   .bias    = plm__md_lend(&md[3]) },
                                   pd);
     for (int i = 0; i < 4; i++) plm__md_drop(&md[i]);
     if (attr) dnnl_primitive_attr_destroy(attr);

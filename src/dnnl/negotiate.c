@@ -36,16 +36,16 @@ static int list_candidates(const plm__problem *p, bool keep_src, candidate list[
     bool      images = s.rank == 4 && d.rank == 4;
     int       n      = 0;
     if (keep_src && !is_any(&p->src)) {
-        if (images) list[n++] = (candidate) { p->src, plm__layout_any(d) };
-        list[n++] = (candidate) { p->src, same_kind(&p->src, d) };
+        if (images) list[n++] = (candidate){ p->src, plm__layout_any(d) };
+        list[n++] = (candidate){ p->src, same_kind(&p->src, d) };
     }
     if (images) {
-        list[n++] = (candidate) { plm__layout_any(s), plm__layout_any(d) };
-        list[n++] = (candidate) { plm__layout_channels_blocked(s, 16), plm__layout_channels_blocked(d, 16) };
-        list[n++] = (candidate) { plm__layout_channels_blocked(s, 8), plm__layout_channels_blocked(d, 8) };
-        list[n++] = (candidate) { plm__layout_channels_last(s), plm__layout_channels_last(d) };
+        list[n++] = (candidate){ plm__layout_any(s), plm__layout_any(d) };
+        list[n++] = (candidate){ plm__layout_channels_blocked(s, 16), plm__layout_channels_blocked(d, 16) };
+        list[n++] = (candidate){ plm__layout_channels_blocked(s, 8), plm__layout_channels_blocked(d, 8) };
+        list[n++] = (candidate){ plm__layout_channels_last(s), plm__layout_channels_last(d) };
     }
-    list[n++] = (candidate) { plm__layout_plain(s), plm__layout_plain(d) };
+    list[n++] = (candidate){ plm__layout_plain(s), plm__layout_plain(d) };
     return n;
 }
 

@@ -16,9 +16,9 @@ const plm__family plm__family_reorder = {
 
 bool plm__reorder(plm_ctx *ctx, const plm__layout *from, const void *src, const plm__layout *to, void *dst)
 {
-    plm__kernel *k = plm__kernel_get(ctx, &(plm__problem) { .primitive = PLM__REORDER, .src = *from, .dst = *to });
+    plm__kernel *k = plm__kernel_get(ctx, &(plm__problem){ .primitive = PLM__REORDER, .src = *from, .dst = *to });
     if (!k) return false;
-    bool ok = plm__kernel_run(ctx, k, &(plm__args) { .src = src, .dst = dst });
+    bool ok = plm__kernel_run(ctx, k, &(plm__args){ .src = src, .dst = dst });
     plm__kernel_drop(ctx, k);
     return ok;
 }

@@ -20,7 +20,7 @@ void plm__trace_note(plm__engine *e, plm__kernel *k, const plm__args *args)
     plm__trace *t = &e->trace;
     if (t->count == t->capacity) return;
     plm__kernel_keep(k);
-    t->run[t->count++] = (plm__noted) { k, *args };
+    t->run[t->count++] = (plm__noted){ k, *args };
 }
 
 void plm__trace_clear(plm_ctx *ctx, plm__engine *e)
@@ -28,7 +28,7 @@ void plm__trace_clear(plm_ctx *ctx, plm__engine *e)
     plm__trace *t = &e->trace;
     for (int i = 0; i < t->count; i++) plm__kernel_drop(ctx, t->run[i].kernel);
     plm__delete(ctx, t->run);
-    *t = (plm__trace) { 0 };
+    *t = (plm__trace){ 0 };
 }
 
 static void **argument(plm__args *args, const plm__kernel *k, int a)
@@ -44,7 +44,7 @@ static int list_memory(plm__noted *r, stand_in *table, int count)
         const void *original = *argument(&r->args, r->kernel, a);
         int         i        = 0;
         while (i < count && table[i].original != original) i++;
-        if (i == count) table[count++] = (stand_in) { .original = original };
+        if (i == count) table[count++] = (stand_in){ .original = original };
         if (r->kernel->bytes[a] > table[i].bytes) table[i].bytes = r->kernel->bytes[a];
         if (r->kernel->arg[a].arg == DNNL_ARG_WORKSPACE) table[i].workspace = true;
     }

@@ -12,7 +12,7 @@ static bool resolve_relu(plm_graph *g, plm__node *n, const plm_shape *x)
 static plm_val apply_relu(const plm__node *n, plm_val x, plm_val y, double relu)
 {
     (void)y, (void)relu;
-    return plm_relu(x, &(plm_relu_op_desc) { .scale = n->desc.relu.scale });
+    return plm_relu(x, &(plm_relu_op_desc){ .scale = n->desc.relu.scale });
 }
 
 static const plm__field relu_fields[] = { { "scale", PLM__DOUBLE, offsetof(plm_relu_desc, scale) }, { 0 } };
@@ -109,5 +109,5 @@ const plm__kind plm__kind_add = { .name = "add", .inputs = 2, .resolve = resolve
 
 plm_node plm_nn_add(plm_node a, plm_node b)
 {
-    return plm__graph_add(a.graph, &plm__kind_add, (const plm_node[]) { a, b }, NULL);
+    return plm__graph_add(a.graph, &plm__kind_add, (const plm_node[]){ a, b }, NULL);
 }

@@ -113,7 +113,7 @@ plm_param *plm__node_param(plm_graph *g, plm__node *n, const char *suffix, plm_s
         return NULL;
     }
     if (!plm__grow(g->ctx, &g->param, &g->param_capacity, g->params + 1, sizeof *g->param, "graph")) return NULL;
-    plm_param *p = plm_param_new(g->ctx, shape, &(plm_param_desc) { .name = name, .role = role });
+    plm_param *p = plm_param_new(g->ctx, shape, &(plm_param_desc){ .name = name, .role = role });
     if (!p) return NULL;
     const int64_t count = plm_shape_count(shape);
     for (int64_t i = 0; i < count; i++) ((float *)p->weights->data)[i] = value;
@@ -165,7 +165,7 @@ plm_node plm__graph_add(plm_graph *g, const plm__kind *kind, const plm_node *in,
 
     plm__node  *n    = &g->node[g->nodes];
     const char *name = NULL;
-    *n               = (plm__node) { .kind = kind, .in = { -1, -1 } };
+    *n               = (plm__node){ .kind = kind, .in = { -1, -1 } };
     if (desc && kind->desc_bytes) {
         memcpy(&name, desc, sizeof name); /* every desc begins with its name */
         memcpy(&n->desc, desc, kind->desc_bytes);
@@ -190,7 +190,7 @@ plm_node plm__graph_add(plm_graph *g, const plm__kind *kind, const plm_node *in,
         return none;
     }
     for (int i = 0; i < kind->inputs; i++) g->node[in[i].id].consumers++;
-    return (plm_node) { .graph = g, .id = g->nodes++ };
+    return (plm_node){ .graph = g, .id = g->nodes++ };
 }
 
 static bool resolve_input(plm_graph *g, plm__node *n, const plm_shape *x)

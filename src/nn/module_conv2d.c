@@ -30,7 +30,7 @@ static bool resolve(plm_graph *g, plm__node *n, const plm_shape *x)
 
 static plm_conv2d_op_desc op_desc(const plm__node *n)
 {
-    return (plm_conv2d_op_desc) { .stride = n->desc.conv2d.stride, .pad = n->desc.conv2d.pad };
+    return (plm_conv2d_op_desc){ .stride = n->desc.conv2d.stride, .pad = n->desc.conv2d.pad };
 }
 
 static plm_val apply(const plm__node *n, plm_val x, plm_val y, double relu)

@@ -137,7 +137,7 @@ static bool read_node(plm_graph *g, const plm__safetensors *f, const cJSON *json
 static bool read_input(plm_graph *g, const cJSON *json, plm_shape *shape)
 {
     const cJSON *item;
-    *shape = (plm_shape) { 0 };
+    *shape = (plm_shape){ 0 };
     if (!cJSON_IsArray(json)) return bad(g, "its network has no \"input\" shape");
     cJSON_ArrayForEach(item, json)
     {
@@ -165,7 +165,7 @@ static bool read_graph(plm_graph *g, const plm__safetensors *f, const cJSON *jso
     }
     const int last = node_number(g, plm__json_member(output, "node"));
     if (g->input < 0 || last < 0) return bad(g, "its network has no input or no output");
-    plm_graph_output((plm_node) { g, last }, name);
+    plm_graph_output((plm_node){ g, last }, name);
     cJSON_ArrayForEach(item, kept)
     {
         const plm_node node = { g, node_number(g, item) };

@@ -11,7 +11,7 @@ bool plm_graph_predict(plm_graph *g, const float *x, int64_t n, float *y)
                        x ? "given" : "NULL", y ? "given" : "NULL");
     else if (g->output < 0)
         ok = plm__fail(g->ctx, PLM_ERR_STATE, "plm_graph_predict: the graph has no output: call plm_graph_output");
-    plm_tape     *tape = ok ? plm_tape_new(g->ctx, &(plm_tape_desc) { .eval = true, .no_grad = true }) : NULL;
+    plm_tape     *tape = ok ? plm_tape_new(g->ctx, &(plm_tape_desc){ .eval = true, .no_grad = true }) : NULL;
     const int64_t from = plm_shape_count(plm_graph_input_shape(g)), to = plm_shape_count(plm_graph_output_shape(g));
     for (int64_t i = 0; tape && ok && i < n; i += CHUNK) {
         const int64_t   count = n - i < CHUNK ? n - i : CHUNK;

@@ -23,16 +23,16 @@ bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info)
     if (i < 0 || i >= g->nodes)
         return plm__fail(g->ctx, PLM_ERR_ARGUMENT, "plm_graph_node_info: node %d of %d", i, g->nodes);
     const plm__node *n = &g->node[i];
-    *info              = (plm_node_info) { .name        = n->name,
-                                           .kind        = n->kind->name,
-                                           .inputs      = { n->in[0], n->in[1] },
-                                           .input_count = n->kind->inputs,
-                                           .consumers   = n->consumers,
-                                           .depth       = n->depth,
-                                           .shape       = n->shape,
-                                           .params      = n->param,
-                                           .param_count = n->params,
-                                           .macs        = node_macs(g, n) };
+    *info              = (plm_node_info){ .name        = n->name,
+                                          .kind        = n->kind->name,
+                                          .inputs      = { n->in[0], n->in[1] },
+                                          .input_count = n->kind->inputs,
+                                          .consumers   = n->consumers,
+                                          .depth       = n->depth,
+                                          .shape       = n->shape,
+                                          .params      = n->param,
+                                          .param_count = n->params,
+                                          .macs        = node_macs(g, n) };
     return true;
 }
 

@@ -165,7 +165,7 @@ static bool check_entries(plm__safetensors *f)
 bool plm__safetensors_open(plm__safetensors *f, plm_ctx *ctx, const char *path)
 {
     struct stat info;
-    *f = (plm__safetensors) { .ctx = ctx, .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
+    *f = (plm__safetensors){ .ctx = ctx, .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
     if (f->fd < 0 || fstat(f->fd, &info) != 0) return io_error(ctx, "open", path);
     if (!S_ISREG(info.st_mode)) return plm__fail(ctx, PLM_ERR_IO, "cannot open %s: it is not a file", path);
     return read_header(f, (int64_t)info.st_size) && read_entries(f) && check_entries(f);
@@ -176,7 +176,7 @@ void plm__safetensors_close(plm__safetensors *f)
     if (f->fd >= 0) close(f->fd);
     cJSON_Delete(f->header);
     plm__delete(f->ctx, f->entry);
-    *f = (plm__safetensors) { .fd = -1 };
+    *f = (plm__safetensors){ .fd = -1 };
 }
 
 plm__entry *plm__safetensors_find(const plm__safetensors *f, const char *name)
@@ -227,7 +227,7 @@ static bool write_header(plm__output *o, const char *metadata, plm_param *const 
 bool plm__output_open(plm__output *o, plm_ctx *ctx, const char *path, const char *metadata, plm_param *const *param,
                       int params)
 {
-    *o = (plm__output) { .ctx = ctx, .path = path, .fd = -1 };
+    *o = (plm__output){ .ctx = ctx, .path = path, .fd = -1 };
     for (int i = 0; o->fd < 0; i++) { /* O_EXCL: another thread, or a process that died, may have had the name */
         plm__delete(ctx, o->partial);
         if (!(o->partial = plm__strdupf(ctx, "%s.partial-%ld-%d", path, (long)getpid(), i))) return false;
@@ -271,5 +271,5 @@ void plm__output_close(plm__output *o)
     if (o->fd >= 0) close(o->fd);
     if (o->partial) unlink(o->partial);
     plm__delete(o->ctx, o->partial);
-    *o = (plm__output) { .ctx = o->ctx, .fd = -1 };
+    *o = (plm__output){ .ctx = o->ctx, .fd = -1 };
 }

@@ -61,7 +61,7 @@ static bool norm_prepare(plm_record *r)
     p.relu         = attr->relu;
     p.eps          = (float)attr->eps;
     p.global_stats = plm_record_eval(r);
-    if (!plm__negotiate(ctx, &p, (plm__needs) { .keep_src = true, .data = r->keep })) return false;
+    if (!plm__negotiate(ctx, &p, (plm__needs){ .keep_src = true, .data = r->keep })) return false;
     if (!(r->kernel[FORWARD] = plm__kernel_get(ctx, &p))) return false;
     if (!plm__record_want(r, X, plm__kernel_src(r->kernel[FORWARD]))) return false;
     plm__record_set_layout(r, plm__kernel_dst(r->kernel[FORWARD]));

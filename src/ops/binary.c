@@ -76,7 +76,7 @@ static bool mixed_gradient(plm_record *r, int i)
     if (f->slope[i]) {
         plm__operand in[] = { { out, g }, { out, g }, { out, g } };
         if (r->op->saves & PLM_SAVES_INPUTS)
-            for (int k = 0; k < 2; k++) in[k] = (plm__operand) { plm_record_in_shape(r, k), plm_record_in(r, k) };
+            for (int k = 0; k < 2; k++) in[k] = (plm__operand){ plm_record_in_shape(r, k), plm_record_in(r, k) };
         slope = whole ? NULL : plm__pool_get(plm_record_ctx(r), (size_t)plm_record_size(r) * sizeof(float));
         if (!whole && !slope) return false;
         plm__broadcast(f->slope[i], out, in, 3, whole ? dx : slope->data);
@@ -177,7 +177,7 @@ static const plm_op div_mixed = { .name = "div", MIXED, .saves = PLM_SAVES_INPUT
 static plm_val apply(plm_val a, plm_val b, const rule *f, const plm_op *same, const plm_op *mixed)
 {
     const bool one_shape = plm_val_ok(a) && plm_val_ok(b) && plm_shape_equal(plm_val_shape(a), plm_val_shape(b));
-    return plm_apply(one_shape ? same : mixed, &f, sizeof f, (plm_val[]) { a, b }, 2);
+    return plm_apply(one_shape ? same : mixed, &f, sizeof f, (plm_val[]){ a, b }, 2);
 }
 
 plm_val plm_add(plm_val a, plm_val b)

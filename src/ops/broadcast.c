@@ -68,7 +68,7 @@ static int64_t row_offset(const walk *w, int operand, int64_t row)
 
 bool plm__broadcast_shape(plm_shape a, plm_shape b, plm_shape *out)
 {
-    *out = (plm_shape) { .rank = a.rank > b.rank ? a.rank : b.rank };
+    *out = (plm_shape){ .rank = a.rank > b.rank ? a.rank : b.rank };
     for (int i = 0; i < out->rank; i++) {
         const int64_t in_a = aligned_dim(a, i, out->rank), in_b = aligned_dim(b, i, out->rank);
         if (in_a != in_b && in_a != 1 && in_b != 1) return false;
@@ -121,7 +121,7 @@ void plm__broadcast(plm__range *f, plm_shape out, const plm__operand *in, int n_
 /* A walk's rows, those along which y stands still (summed) apart from the others (kept); operand 0 is x, operand 1 is y. */
 static void split_rows(const walk *w, walk *kept, walk *summed)
 {
-    *kept = *summed = (walk) { 0 };
+    *kept = *summed = (walk){ 0 };
     for (int a = 0; a < w->rank; a++) {
         const bool last = a == w->rank - 1;
         for (int side = 0; side < 2; side++) {
@@ -143,7 +143,7 @@ void plm__reduce(const float *x, plm_shape from, float *y, plm_shape to, double 
 {
     enum { COLUMNS = 64 };
     walk          kept, summed;
-    const walk    w = walk_over(from, (plm_shape[]) { from, to }, 2);
+    const walk    w = walk_over(from, (plm_shape[]){ from, to }, 2);
     const int64_t n = w.dim[w.rank - 1];
     split_rows(&w, &kept, &summed);
     const int64_t rows = row_count(&kept), terms = row_count(&summed);

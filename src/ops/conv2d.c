@@ -74,7 +74,7 @@ bool plm__conv2d_home(plm_ctx *ctx, plm_shape x, plm_shape w, const plm_conv2d_o
     const plm_shape y = plm_shape_of(128, w.dim[0], (x.dim[1] + 2 * (int64_t)d->pad - w.dim[2]) / d->stride + 1,
                                      (x.dim[2] + 2 * (int64_t)d->pad - w.dim[3]) / d->stride + 1);
     plm__problem    p = forward_problem(plm__shape_batched(128, x), w, y, d);
-    if (!plm__negotiate(ctx, &p, (plm__needs) { .data = !first, .weights = true })) return false;
+    if (!plm__negotiate(ctx, &p, (plm__needs){ .data = !first, .weights = true })) return false;
     *home = p.weights;
     return true;
 }
@@ -82,7 +82,7 @@ bool plm__conv2d_home(plm_ctx *ctx, plm_shape x, plm_shape w, const plm_conv2d_o
 plm_val plm_conv2d(plm_val x, plm_val w, plm_val b, const plm_conv2d_op_desc *desc)
 {
     const plm_val      in[] = { x, w, b };
-    plm_conv2d_op_desc d    = desc ? *desc : (plm_conv2d_op_desc) { 0 };
+    plm_conv2d_op_desc d    = desc ? *desc : (plm_conv2d_op_desc){ 0 };
     if (d.stride == 0) d.stride = 1;
     return plm_apply(&conv2d, &d, sizeof d, in, b.tape ? 3 : 2);
 }

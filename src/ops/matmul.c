@@ -90,5 +90,5 @@ static const plm_op matmul = { .name     = "matmul",
 
 plm_val plm_matmul(plm_val a, plm_val b)
 {
-    return plm_apply(&matmul, NULL, 0, (const plm_val[]) { a, b }, 2);
+    return plm_apply(&matmul, NULL, 0, (const plm_val[]){ a, b }, 2);
 }

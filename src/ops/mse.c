@@ -56,5 +56,5 @@ static const plm_op mse = {
 
 plm_val plm_mse(plm_val f, plm_val y)
 {
-    return plm_apply(&mse, NULL, 0, (plm_val[]) { f, y }, 2);
+    return plm_apply(&mse, NULL, 0, (plm_val[]){ f, y }, 2);
 }

@@ -41,7 +41,7 @@ static bool prepare(plm_record *r, plm__primitive primitive)
     p.kernel    = d->kernel;
     p.stride    = d->stride;
     p.pad       = d->pad;
-    if (!plm__negotiate(ctx, &p, (plm__needs) { .keep_src = true, .data = r->keep })) return false;
+    if (!plm__negotiate(ctx, &p, (plm__needs){ .keep_src = true, .data = r->keep })) return false;
     if (!(r->kernel[FORWARD] = plm__kernel_get(ctx, &p))) return false;
     if (!plm__record_want(r, 0, plm__kernel_src(r->kernel[FORWARD]))) return false;
     plm__record_set_layout(r, plm__kernel_dst(r->kernel[FORWARD]));
@@ -91,7 +91,7 @@ static const plm_op avg_pool2d = { .name     = "avg_pool2d",
 
 static plm_val apply(const plm_op *op, plm_val x, const plm_pool2d_op_desc *desc)
 {
-    plm_pool2d_op_desc d = desc ? *desc : (plm_pool2d_op_desc) { 0 };
+    plm_pool2d_op_desc d = desc ? *desc : (plm_pool2d_op_desc){ 0 };
     if (d.stride == 0) d.stride = d.kernel;
     return plm_apply(op, &d, sizeof d, &x, 1);
 }

@@ -13,7 +13,7 @@ static bool shape(plm_record *r)
 
 static bool forward(plm_record *r, plm__range *value)
 {
-    plm__each(value, (const float *const[]) { plm_record_in(r, 0) }, 1, plm_record_out(r), plm_record_size(r));
+    plm__each(value, (const float *const[]){ plm_record_in(r, 0) }, 1, plm_record_out(r), plm_record_size(r));
     return true;
 }
 
@@ -23,7 +23,7 @@ static bool backward(plm_record *r, plm__range *slope)
     const float *saved = r->op->saves & PLM_SAVES_OUTPUT ? plm_record_out(r) : plm_record_in(r, 0);
     const float *dy    = plm_record_grad_out(r);
     float       *dx    = plm__record_reuse_grad(r, 0);
-    if (dx) plm__each(slope, (const float *const[]) { saved, dy }, 2, dx, plm_record_size(r));
+    if (dx) plm__each(slope, (const float *const[]){ saved, dy }, 2, dx, plm_record_size(r));
     return dx != NULL;
 }
 

@@ -40,7 +40,7 @@ static double or_default(double given, double otherwise)
 
 plm_optimizer *plm_adam_new(plm_graph *g, const plm_adam_desc *desc)
 {
-    plm_adam_desc d = desc ? *desc : (plm_adam_desc) { 0 };
+    plm_adam_desc d = desc ? *desc : (plm_adam_desc){ 0 };
     if (!g) return NULL;
     d.lr    = or_default(d.lr, 1e-3);
     d.beta1 = or_default(d.beta1, 0.9);

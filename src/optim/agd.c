@@ -69,7 +69,7 @@ static const plm__optimizer_kind agd = {
 
 plm_optimizer *plm_agd_new(plm_graph *g, const plm_agd_desc *desc)
 {
-    plm_agd_desc d = desc ? *desc : (plm_agd_desc) { 0 };
+    plm_agd_desc d = desc ? *desc : (plm_agd_desc){ 0 };
     if (d.gain == 0) d.gain = 1;
     if (g && !(d.gain > 0 && isfinite(d.gain))) {
         plm__fail(g->ctx, PLM_ERR_ARGUMENT, "agd: gain is %g, expected a positive number", d.gain);

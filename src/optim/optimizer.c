@@ -94,7 +94,7 @@ plm_optimizer *plm__optimizer_new(plm_graph *g, const plm__optimizer_kind *kind,
         o->clip_norm = clip_norm;
         ok           = make_entries(o, slots) && check_params(o);
         o->info =
-            (plm_step_info) { .eta = NAN, .G = NAN, .grad_norm = NAN, .update = o->layer_update, .layers = g->layers };
+            (plm_step_info){ .eta = NAN, .G = NAN, .grad_norm = NAN, .update = o->layer_update, .layers = g->layers };
         for (int i = 0; ok && kind->uses_norms && i < o->entries; i++) {
             o->entry[i].param->ready      = gradient_ready;
             o->entry[i].param->ready_user = &o->entry[i];

@@ -34,7 +34,7 @@ static const plm__optimizer_kind sgd = {
 
 plm_optimizer *plm_sgd_new(plm_graph *g, const plm_sgd_desc *desc)
 {
-    plm_sgd_desc d = desc ? *desc : (plm_sgd_desc) { 0 };
+    plm_sgd_desc d = desc ? *desc : (plm_sgd_desc){ 0 };
     if (!g) return NULL;
     if (d.lr == 0) d.lr = 0.1;
     if (!(d.lr > 0 && isfinite(d.lr)) || !(d.momentum >= 0 && d.momentum < 1) ||

@@ -121,9 +121,9 @@ static bool make_batch(bench *b, int64_t n, plm__block *block[2])
 
 bool plm_bench(plm_graph *net, plm_optimizer *opt, const plm_bench_desc *desc, plm_bench_result *result)
 {
-    if (result) *result = (plm_bench_result) { 0 };
+    if (result) *result = (plm_bench_result){ 0 };
     if (!net || plm_ctx_status(plm_graph_ctx(net)) != PLM_OK) return false;
-    plm_bench_desc d = desc ? *desc : (plm_bench_desc) { 0 };
+    plm_bench_desc d = desc ? *desc : (plm_bench_desc){ 0 };
     bench          b = { .ctx = plm_graph_ctx(net), .net = net, .opt = opt, .loss = d.loss };
     if (d.batch == 0) d.batch = 128;
     if (d.steps == 0) d.steps = DEFAULT_STEPS;

@@ -37,8 +37,8 @@ bool plm__evaluator_open(plm__evaluator *e, plm_graph *net, plm_dataset *data, p
 {
     e->net    = net;
     e->loss   = loss;
-    e->loader = plm_loader_new(data, &(plm_loader_desc) { .batch = batch });
-    e->tape   = e->loader ? plm_tape_new(plm_graph_ctx(net), &(plm_tape_desc) { .eval = true, .no_grad = true }) : NULL;
+    e->loader = plm_loader_new(data, &(plm_loader_desc){ .batch = batch });
+    e->tape   = e->loader ? plm_tape_new(plm_graph_ctx(net), &(plm_tape_desc){ .eval = true, .no_grad = true }) : NULL;
     return e->tape;
 }
 
@@ -62,7 +62,7 @@ void plm__evaluator_close(plm__evaluator *e)
 {
     plm_loader_free(e->loader);
     plm_tape_free(e->tape);
-    *e = (plm__evaluator) { 0 };
+    *e = (plm__evaluator){ 0 };
 }
 
 plm_val plm_loss_apply(plm_loss loss, plm_val out, plm_tensor y)
@@ -74,7 +74,7 @@ plm_val plm_loss_apply(plm_loss loss, plm_val out, plm_tensor y)
     switch (loss) {
     case PLM_LOSS_MSE:
         if (y.dtype != PLM_F32) return plm_mse_onehot(out, y, NULL);
-        return plm_mse(out, plm_tape_input_with(out.tape, y, &(plm_input_desc) { .name = "targets" }));
+        return plm_mse(out, plm_tape_input_with(out.tape, y, &(plm_input_desc){ .name = "targets" }));
     case PLM_LOSS_XENT:
         if (y.dtype != PLM_F32) return plm_cross_entropy(out, y);
         break;
@@ -92,7 +92,7 @@ plm_val plm_loss_apply(plm_loss loss, plm_val out, plm_tensor y)
 
 bool plm_evaluate(plm_graph *net, plm_dataset *data, plm_loss loss, int64_t batch, plm_score *score)
 {
-    if (score) *score = (plm_score) { (double)NAN, (double)NAN, 0 };
+    if (score) *score = (plm_score){ (double)NAN, (double)NAN, 0 };
     if (!net || !plm__train_check(plm_graph_ctx(net), data, loss, "plm_evaluate")) return false;
     if (!score) return plm__fail(plm_graph_ctx(net), PLM_ERR_ARGUMENT, "plm_evaluate: score is NULL");
     plm__evaluator e  = { 0 };

@@ -41,13 +41,13 @@ static plm_epoch empty_row(int epoch)
     const double    none    = (double)NAN;
     const plm_score nothing = { none, none, 0 };
     const plm_range nowhere = { none, none, none };
-    return (plm_epoch) { .epoch   = epoch,
-                         .train   = nothing,
-                         .test    = nothing,
-                         .val     = nothing,
-                         .eta     = nowhere,
-                         .update  = nowhere,
-                         .seconds = none };
+    return (plm_epoch){ .epoch   = epoch,
+                        .train   = nothing,
+                        .test    = nothing,
+                        .val     = nothing,
+                        .eta     = nowhere,
+                        .update  = nowhere,
+                        .seconds = none };
 }
 
 /* Divergence is reported with its place in the training, and whether the data are to blame.  Always false. */
@@ -96,12 +96,12 @@ static bool run_epoch(training *t, plm_epoch *row)
         range_add(&update, info->update_mean, seen);
         seconds += plm__seconds() - start;
         if (train && t->desc.on_step &&
-            !t->desc.on_step(t->desc.user, &(plm_step) { .step            = t->step,
-                                                         .steps_per_epoch = t->steps_per_epoch,
-                                                         .epoch           = t->epoch,
-                                                         .loss            = loss,
-                                                         .acc             = acc,
-                                                         .info            = info })) {
+            !t->desc.on_step(t->desc.user, &(plm_step){ .step            = t->step,
+                                                        .steps_per_epoch = t->steps_per_epoch,
+                                                        .epoch           = t->epoch,
+                                                        .loss            = loss,
+                                                        .acc             = acc,
+                                                        .info            = info })) {
             t->stopped = true;
             return true;
         }
@@ -176,7 +176,7 @@ static bool run(training *t, plm_epoch *last)
 static bool open_all(training *t, plm_dataset *data)
 {
     const plm_train_desc *d = &t->desc;
-    t->loader               = plm_loader_new(data, &(plm_loader_desc) { .batch = d->batch, .shuffle = true });
+    t->loader               = plm_loader_new(data, &(plm_loader_desc){ .batch = d->batch, .shuffle = true });
     t->tape                 = t->loader ? plm_tape_new(t->ctx, NULL) : NULL;
     return t->tape && (!d->test || plm__evaluator_open(&t->test, t->net, d->test, d->loss, d->test_batch)) &&
            (!d->val || plm__evaluator_open(&t->val, t->net, d->val, d->loss, d->test_batch));
@@ -192,7 +192,7 @@ static void close_all(training *t)
 
 static plm_train_desc resolved(const plm_train_desc *given)
 {
-    plm_train_desc d = given ? *given : (plm_train_desc) { 0 };
+    plm_train_desc d = given ? *given : (plm_train_desc){ 0 };
     if (d.epochs == 0) d.epochs = DEFAULT_EPOCHS;
     if (d.batch == 0) d.batch = DEFAULT_BATCH;
     if (d.test_batch == 0) d.test_batch = d.batch;

@@ -16,7 +16,7 @@ static inline void plm__score_add(plm_score *sum, double loss, double acc, int64
 
 static inline plm_score plm__score_mean(plm_score sum)
 {
-    return (plm_score) { sum.loss / (double)sum.count, sum.acc / (double)sum.count, sum.count };
+    return (plm_score){ sum.loss / (double)sum.count, sum.acc / (double)sum.count, sum.count };
 }
 
 /* The accuracy of `out`, nan for regression targets. */

@@ -21,8 +21,8 @@ static const plm_input_desc with_grad = { .grad = true };
 static inline int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    f->ctx     = plm_ctx_new(&(plm_ctx_desc) { .threads = 2 });
-    f->p       = plm_param_new(f->ctx, plm_shape_of(2), &(plm_param_desc) { .name = "p" });
+    f->ctx     = plm_ctx_new(&(plm_ctx_desc){ .threads = 2 });
+    f->p       = plm_param_new(f->ctx, plm_shape_of(2), &(plm_param_desc){ .name = "p" });
     f->tape    = plm_tape_new(f->ctx, NULL);
     *state     = f;
     return plm_param_write(f->p, start, 2) ? 0 : -1;

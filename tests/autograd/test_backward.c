@@ -40,13 +40,13 @@ static void test_micro_batches(void **state)
     const float x[3][2] = { { 1, 2 }, { 30, 40 }, { 500, 600 } };
     for (int round = 0; round < 2; round++) { /* the first backward of a round overwrites */
         for (int i = 0; i < 3; i++) {
-            assert_true(plm_backward_with(product(f->tape, f->p, x[i]), &(plm_backward_desc) { .more = i < 2 }));
+            assert_true(plm_backward_with(product(f->tape, f->p, x[i]), &(plm_backward_desc){ .more = i < 2 }));
             plm_tape_reset(f->tape);
         }
         assert_grad(f->p, 531, 642);
     }
     /* Twice in one record, into a gradient that is already there. */
-    assert_true(plm_backward_with(product(f->tape, f->p, x[0]), &(plm_backward_desc) { .more = true }));
+    assert_true(plm_backward_with(product(f->tape, f->p, x[0]), &(plm_backward_desc){ .more = true }));
     plm_tape_reset(f->tape);
     const plm_val p = plm_tape_param(f->tape, f->p);
     assert_true(plm_backward(plm_sum(plm_mul(p, p), NULL)));
@@ -72,14 +72,14 @@ static void test_ready_hook(void **state)
     assert_close((double)seen[0], 1, 0, 0);
     assert_close((double)seen[1], 10, 0, 0);
     plm_tape_reset(f->tape);
-    assert_true(plm_backward_with(product(f->tape, f->p, one), &(plm_backward_desc) { .more = true }));
+    assert_true(plm_backward_with(product(f->tape, f->p, one), &(plm_backward_desc){ .more = true }));
     assert_close((double)seen[0], 1, 0, 0);
 }
 
 static void test_no_grad(void **state)
 {
     fixture      *f    = *state;
-    plm_tape     *tape = plm_tape_new(f->ctx, &(plm_tape_desc) { .no_grad = true });
+    plm_tape     *tape = plm_tape_new(f->ctx, &(plm_tape_desc){ .no_grad = true });
     const plm_val loss = product(tape, f->p, one);
     assert_close((double)plm_val_item(loss), 1, 0, 0);
     assert_int_equal(tape->list.records, 0); /* nothing is recorded */
@@ -91,7 +91,7 @@ static void test_no_grad(void **state)
 static void test_eval_with_grad(void **state)
 {
     fixture  *f    = *state;
-    plm_tape *tape = plm_tape_new(f->ctx, &(plm_tape_desc) { .eval = true });
+    plm_tape *tape = plm_tape_new(f->ctx, &(plm_tape_desc){ .eval = true });
     assert_true(plm_backward(product(tape, f->p, one)));
     assert_grad(f->p, 1, 1);
 }
@@ -137,7 +137,7 @@ static void test_nonfinite_is_named(void **state)
     assert_false(plm_backward(product(f->tape, f->p, one)));
     assert_error(f->ctx, PLM_ERR_NONFINITE, "parameter p [2] holds inf");
 
-    assert_true(plm_param_write(f->p, (const float[]) { 0, 1 }, 2));
+    assert_true(plm_param_write(f->p, (const float[]){ 0, 1 }, 2));
     const plm_val logs = plm_log(plm_tape_param(f->tape, f->p));
     assert_false(plm_backward(plm_sum(plm_scale(logs, 2), NULL)));
     assert_error(f->ctx, PLM_ERR_NONFINITE, "log: its output [2] is not finite, nor is the loss (-inf)");

@@ -104,7 +104,7 @@ static plm_val mean_of(plm_tape *tape, const plm_val *in, int n, void *user)
 {
     (void)tape, (void)n;
     const subject *s = user;
-    return plm_mean(plm_apply(&faulty, &s->f, sizeof s->f, (plm_val[]) { in[0], in[0] }, 2), NULL);
+    return plm_mean(plm_apply(&faulty, &s->f, sizeof s->f, (plm_val[]){ in[0], in[0] }, 2), NULL);
 }
 
 /* A mean over many elements has small gradients; a wrong one must not hide below a fixed tolerance. */
@@ -147,7 +147,7 @@ static void test_kinks(void **state)
 static plm_val network(plm_tape *tape, const plm_val *in, int n, void *user)
 {
     (void)tape, (void)n, (void)user;
-    const plm_val h = plm_relu(plm_mul(plm_sub(in[0], in[1]), in[2]), &(plm_relu_op_desc) { .scale = PLM_SQRT2 });
+    const plm_val h = plm_relu(plm_mul(plm_sub(in[0], in[1]), in[2]), &(plm_relu_op_desc){ .scale = PLM_SQRT2 });
     return plm_log_softmax(plm_tanh(plm_add(h, in[1])), 1);
 }
 
@@ -163,7 +163,7 @@ static void test_accepts_compositions(void **state)
                                       plm_tensor_wrap(PLM_F32, plm_shape_of(5), y),
                                       plm_tensor_wrap(PLM_F32, plm_shape_of(3, 1), z) };
         plm_gradcheck_result r;
-        const bool ok = plm_gradcheck(*state, network, NULL, in, 3, &(plm_gradcheck_desc) { .seed = seed }, &r);
+        const bool ok = plm_gradcheck(*state, network, NULL, in, 3, &(plm_gradcheck_desc){ .seed = seed }, &r);
         assert_ok(*state);
         assert_true(ok);
         assert_true(r.checked > r.kinks);

@@ -7,7 +7,7 @@ static const float values[6] = { 1, 2, 3, 4, 5, 6 };
 
 static plm_param *make(plm_ctx *ctx, plm_role role)
 {
-    plm_param *p = plm_param_new(ctx, plm_shape_of(2, 3), &(plm_param_desc) { .name = "layer1.weight", .role = role });
+    plm_param *p = plm_param_new(ctx, plm_shape_of(2, 3), &(plm_param_desc){ .name = "layer1.weight", .role = role });
     plm_param_write(p, values, 6);
     return p;
 }
@@ -25,7 +25,7 @@ static void test_facts(void **state)
     plm_ctx   *ctx    = *state;
     char       name[] = "w";
     plm_param *p      = plm_param_new(ctx, plm_shape_of(2, 3),
-                                      &(plm_param_desc) { .name = name, .role = PLM_ROLE_NORM_SCALE, .frozen = true });
+                                      &(plm_param_desc){ .name = name, .role = PLM_ROLE_NORM_SCALE, .frozen = true });
     name[0]           = 'x'; /* the name was copied */
     float got[6];
     assert_string_equal(plm_param_name(p), "w");
@@ -126,7 +126,7 @@ static void test_more_layouts_than_places(void **state)
     plm_ctx   *ctx = *state;
     float      w[24];
     plm_shape  s = plm_shape_of(2, 3, 4);
-    plm_param *p = plm_param_new(ctx, s, &(plm_param_desc) { .name = "w" });
+    plm_param *p = plm_param_new(ctx, s, &(plm_param_desc){ .name = "w" });
     test_fill(w, 24, 1, -1, 1);
     assert_true(plm_param_write(p, w, 24));
     const int order[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
@@ -154,7 +154,7 @@ static void test_errors(void **state)
     float    got[6];
     assert_null(plm_param_new(ctx, plm_shape_of(2), NULL));
     assert_error(ctx, PLM_ERR_ARGUMENT, "plm_param_new: desc.name is required");
-    assert_null(plm_param_new(ctx, plm_shape_of(2, 0), &(plm_param_desc) { .name = "w" }));
+    assert_null(plm_param_new(ctx, plm_shape_of(2, 0), &(plm_param_desc){ .name = "w" }));
     assert_error(ctx, PLM_ERR_SHAPE, "w: extent 1 of [2,0] is 0");
     plm_param *p = make(ctx, PLM_ROLE_WEIGHT);
     assert_false(plm_param_read(p, got, 5));

@@ -57,7 +57,7 @@ static void test_release(void **state)
 static void test_release_gives_memory_back(void **state)
 {
     fixture      *f      = *state;
-    plm_tape     *tape   = plm_tape_new(f->ctx, &(plm_tape_desc) { .no_grad = true });
+    plm_tape     *tape   = plm_tape_new(f->ctx, &(plm_tape_desc){ .no_grad = true });
     const plm_val a      = plm_square(input(tape, start, NULL));
     const void   *memory = plm__value_data(plm__val_get(a, ""));
     plm_release(a);
@@ -101,7 +101,7 @@ static void test_param_on_two_tapes(void **state)
     assert_true(plm_backward(plm_sum(plm_add(a, b), NULL)));
     assert_grad(f->p, 7, -3);
     /* A parameter that goes takes both tapes' values along. */
-    plm_param *q = plm_param_new(f->ctx, plm_shape_of(1), &(plm_param_desc) { .name = "q" });
+    plm_param *q = plm_param_new(f->ctx, plm_shape_of(1), &(plm_param_desc){ .name = "q" });
     plm_tape_reset(f->tape);
     const plm_val on_first = plm_tape_param(f->tape, q), on_second = plm_tape_param(other, q);
     plm_param_free(q);
@@ -111,7 +111,7 @@ static void test_param_on_two_tapes(void **state)
 static void test_check_finite(void **state)
 {
     (void)state;
-    plm_ctx      *ctx  = plm_ctx_new(&(plm_ctx_desc) { .threads = 1, .check_finite = true });
+    plm_ctx      *ctx  = plm_ctx_new(&(plm_ctx_desc){ .threads = 1, .check_finite = true });
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const float   x[] = { 1, 0 }, bad[] = { NAN, 0 };
     const plm_val y = plm_scale(plm_log(input(tape, x, NULL)), 2);
@@ -144,7 +144,7 @@ static void test_bad_inputs(void **state)
     plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2), NULL));
     assert_error(f->ctx, PLM_ERR_ARGUMENT, "input: [2] has no memory (NULL)");
     plm_tape_input_with(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 0), start),
-                        &(plm_input_desc) { .name = "images" });
+                        &(plm_input_desc){ .name = "images" });
     assert_error(f->ctx, PLM_ERR_SHAPE, "images: extent 1 of [2,0] is 0");
     assert_false(plm_val_ok(plm_tape_input(NULL, plm_tensor_wrap(PLM_F32, plm_shape_of(2), start))));
     const plm_val x = input(f->tape, start, NULL);

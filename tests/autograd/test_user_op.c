@@ -40,7 +40,7 @@ static const plm_op cube = { .name = "cube", .shape = cube_shape, .forward = cub
 static plm_val apply(plm_tape *tape, const plm_val *in, int n, void *user)
 {
     (void)tape, (void)n, (void)user;
-    return plm_apply(&cube, &(cube_attr) { 0.5 }, sizeof(cube_attr), in, 1);
+    return plm_apply(&cube, &(cube_attr){ 0.5 }, sizeof(cube_attr), in, 1);
 }
 
 static void test_values_and_gradient(void **state)
@@ -50,7 +50,7 @@ static void test_values_and_gradient(void **state)
     float         y[3], g[3];
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const plm_val v =
-        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(3), x), &(plm_input_desc) { .grad = true });
+        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(3), x), &(plm_input_desc){ .grad = true });
     const plm_val c = apply(tape, &v, 1, NULL);
     assert_true(plm_val_read(c, y, 3) && plm_backward(plm_sum(plm_add(c, c), NULL)) && plm_val_grad(v, g, 3));
     for (int i = 0; i < 3; i++) {
@@ -70,8 +70,8 @@ static void test_no_backward(void **state)
     const float         x[2]  = { 1, 2 };
     plm_tape           *tape  = plm_tape_new(ctx, NULL);
     const plm_val       v =
-        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2), x), &(plm_input_desc) { .grad = true });
-    const plm_val y = plm_apply(&plain, &(cube_attr) { 1 }, sizeof(cube_attr), &v, 1);
+        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2), x), &(plm_input_desc){ .grad = true });
+    const plm_val y = plm_apply(&plain, &(cube_attr){ 1 }, sizeof(cube_attr), &v, 1);
     assert_close((double)plm_val_item(plm_sum(y, NULL)), 9, 0, 1e-6);
     assert_false(plm_backward(plm_sum(y, NULL)));
     assert_error(ctx, PLM_ERR_STATE, "the loss depends on no trainable parameter");

@@ -67,7 +67,7 @@ static void test_calls_after_an_error_do_nothing(void **state)
     const uint64_t before = plm_ctx_statistics(ctx).allocations;
     assert_null(plm_graph_new(ctx));
     assert_null(plm_tape_new(ctx, NULL));
-    assert_null(plm_param_new(ctx, plm_shape_of(2), &(plm_param_desc) { .name = "w" }));
+    assert_null(plm_param_new(ctx, plm_shape_of(2), &(plm_param_desc){ .name = "w" }));
     assert_int_equal(plm_ctx_statistics(ctx).allocations, before);
     assert_error(ctx, PLM_ERR_IO, "the cause");
 }
@@ -87,9 +87,9 @@ static void test_on_error_fires_once_inside_the_failing_call(void **state)
 {
     (void)state;
     listener heard = { 0 };
-    plm_ctx *ctx   = plm_ctx_new(&(plm_ctx_desc) { .threads = 1, .on_error = listen, .on_error_user = &heard });
+    plm_ctx *ctx   = plm_ctx_new(&(plm_ctx_desc){ .threads = 1, .on_error = listen, .on_error_user = &heard });
     heard.ctx      = ctx;
-    assert_null(plm_param_new(ctx, plm_shape_of(2, -1), &(plm_param_desc) { .name = "w" }));
+    assert_null(plm_param_new(ctx, plm_shape_of(2, -1), &(plm_param_desc){ .name = "w" }));
     assert_int_equal(heard.calls, 1); /* before any other call */
     assert_true(heard.inside);
     assert_int_equal(heard.status, PLM_ERR_SHAPE);
@@ -133,8 +133,8 @@ static void test_bad_descs_are_errors_of_the_new_context(void **state)
 static void test_contexts_do_not_see_each_other(void **state)
 {
     (void)state;
-    plm_ctx *a = plm_ctx_new(&(plm_ctx_desc) { .seed = 5, .threads = 1 });
-    plm_ctx *b = plm_ctx_new(&(plm_ctx_desc) { .seed = 6, .threads = 2 });
+    plm_ctx *a = plm_ctx_new(&(plm_ctx_desc){ .seed = 5, .threads = 1 });
+    plm_ctx *b = plm_ctx_new(&(plm_ctx_desc){ .seed = 6, .threads = 2 });
     plm_ctx_fail(a, PLM_ERR_IO, "of a");
     assert_int_equal(plm_ctx_status(b), PLM_OK);
     assert_int_equal(plm_ctx_seed(a), 5);
@@ -156,9 +156,9 @@ static void test_allocator_gets_everything_back(void **state)
 {
     (void)state;
     test_allocator counting = { .fail_at = -1 };
-    plm_ctx       *ctx    = plm_ctx_new(&(plm_ctx_desc) { .threads = 1, .allocator = test_allocator_make(&counting) });
-    void          *object = plm__new(ctx, 1000, "object");
-    plm__block    *block  = plm__pool_get(ctx, 1000);
+    plm_ctx       *ctx      = plm_ctx_new(&(plm_ctx_desc){ .threads = 1, .allocator = test_allocator_make(&counting) });
+    void          *object   = plm__new(ctx, 1000, "object");
+    plm__block    *block    = plm__pool_get(ctx, 1000);
     assert_int_equal(plm_ctx_statistics(ctx).allocations, counting.calls);
     const plm_ctx_stats full = plm_ctx_statistics(ctx);
     assert_true(full.bytes >= 2000 && full.peak_bytes == full.bytes);
@@ -169,8 +169,8 @@ static void test_allocator_gets_everything_back(void **state)
     plm_ctx_free(ctx);
     assert_int_equal(counting.outstanding, 0);
 
-    counting = (test_allocator) { .fail_at = 0 }; /* not even the context */
-    assert_null(plm_ctx_new(&(plm_ctx_desc) { .allocator = test_allocator_make(&counting) }));
+    counting = (test_allocator){ .fail_at = 0 }; /* not even the context */
+    assert_null(plm_ctx_new(&(plm_ctx_desc){ .allocator = test_allocator_make(&counting) }));
 }
 
 static void test_objects_are_zeroed_and_named_when_missing(void **state)

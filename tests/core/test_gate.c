@@ -21,9 +21,9 @@ typedef struct {
 static int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 2 }))) return -1;
+    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 2 }))) return -1;
     f->g = plm_graph_new(f->ctx);
-    plm_graph_output(plm_nn_linear(plm_nn_input(f->g, plm_shape_of(3)), &(plm_linear_desc) { .out = 2 }), NULL);
+    plm_graph_output(plm_nn_linear(plm_nn_input(f->g, plm_shape_of(3)), &(plm_linear_desc){ .out = 2 }), NULL);
     f->optimizer = plm_sgd_new(f->g, NULL);
     f->tape      = plm_tape_new(f->ctx, NULL);
     f->threads   = omp_get_max_threads();

@@ -7,13 +7,13 @@
 static plm__layout blocked(int64_t n, int64_t c, int64_t h, int64_t w, int block)
 {
     const int64_t outer = (c + block - 1) / block;
-    return (plm__layout) { .rank   = 4,
-                           .blocks = 1,
-                           .dim    = { n, c, h, w },
-                           .padded = { n, outer * block, h, w },
-                           .stride = { outer * h * w * block, h * w * block, w * block, block },
-                           .block  = { block },
-                           .axis   = { 1 } };
+    return (plm__layout){ .rank   = 4,
+                          .blocks = 1,
+                          .dim    = { n, c, h, w },
+                          .padded = { n, outer * block, h, w },
+                          .stride = { outer * h * w * block, h * w * block, w * block, block },
+                          .block  = { block },
+                          .axis   = { 1 } };
 }
 
 /* Every element has a place of its own within the physical size. */
@@ -41,14 +41,14 @@ static void test_plain(void **state)
         for (int64_t c = 0; c < 3; c++)
             for (int64_t h = 0; h < 4; h++)
                 for (int64_t w = 0; w < 5; w++)
-                    assert_int_equal(plm__layout_offset(&l, (const int64_t[]) { n, c, h, w }), at++);
+                    assert_int_equal(plm__layout_offset(&l, (const int64_t[]){ n, c, h, w }), at++);
     assert_int_equal(plm__layout_floats(&l), 120);
     assert_true(plm__layout_is_plain(&l));
     assert_false(plm__layout_padded(&l));
     assert_true(plm_shape_equal(plm__layout_shape(&l), plm_shape_of(2, 3, 4, 5)));
     const plm__layout scalar = plm__layout_plain(plm_shape_from(0, NULL));
     assert_int_equal(plm__layout_floats(&scalar), 1);
-    assert_int_equal(plm__layout_offset(&scalar, (const int64_t[]) { 0 }), 0);
+    assert_int_equal(plm__layout_offset(&scalar, (const int64_t[]){ 0 }), 0);
 }
 
 static void test_channels_in_blocks_of_16(void **state)
@@ -59,7 +59,7 @@ static void test_channels_in_blocks_of_16(void **state)
         for (int64_t c = 0; c < 32; c++)
             for (int64_t h = 0; h < 3; h++)
                 for (int64_t w = 0; w < 5; w++)
-                    assert_int_equal(plm__layout_offset(&l, (const int64_t[]) { n, c, h, w }),
+                    assert_int_equal(plm__layout_offset(&l, (const int64_t[]){ n, c, h, w }),
                                      (((n * 2 + c / 16) * 3 + h) * 5 + w) * 16 + c % 16);
     assert_false(plm__layout_padded(&l));
     assert_false(plm__layout_is_plain(&l));
@@ -73,7 +73,7 @@ static void test_padded_channels(void **state)
     assert_true(plm__layout_padded(&l));
     assert_int_equal(plm__layout_floats(&l), 3 * 32 * 2 * 2);
     assert_int_equal(plm_shape_count(plm__layout_shape(&l)), 3 * 17 * 2 * 2);
-    assert_int_equal(plm__layout_offset(&l, (const int64_t[]) { 2, 16, 1, 1 }), ((2 * 2 + 1) * 4 + 3) * 16);
+    assert_int_equal(plm__layout_offset(&l, (const int64_t[]){ 2, 16, 1, 1 }), ((2 * 2 + 1) * 4 + 3) * 16);
     assert_one_place_each(&l);
 }
 
@@ -91,8 +91,8 @@ static void test_weights_in_several_blocks(void **state)
                                .axis   = { 1, 0 } };
     plm__layout       two  = one;
     two.blocks             = 3;
-    memcpy(two.block, (int32_t[PLM__MAX_BLOCKS]) { 4, 16, 4 }, sizeof two.block);
-    memcpy(two.axis, (int32_t[PLM__MAX_BLOCKS]) { 1, 0, 1 }, sizeof two.axis);
+    memcpy(two.block, (int32_t[PLM__MAX_BLOCKS]){ 4, 16, 4 }, sizeof two.block);
+    memcpy(two.axis, (int32_t[PLM__MAX_BLOCKS]){ 1, 0, 1 }, sizeof two.axis);
     for (int64_t o = 0; o < 20; o++)
         for (int64_t i = 0; i < 33; i++)
             for (int64_t h = 0; h < 3; h++)
@@ -123,7 +123,7 @@ static void test_same(void **state)
 
     /* nhwc is another order, unless the extents that differ are 1. */
     plm__layout nhwc = plain;
-    memcpy(nhwc.stride, (int64_t[PLM_MAX_RANK]) { 480, 1, 160, 32 }, sizeof nhwc.stride);
+    memcpy(nhwc.stride, (int64_t[PLM_MAX_RANK]){ 480, 1, 160, 32 }, sizeof nhwc.stride);
     assert_false(plm__layout_same(&nhwc, &plain));
     assert_false(plm__layout_is_plain(&nhwc));
     assert_one_place_each(&nhwc);

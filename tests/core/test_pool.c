@@ -96,7 +96,7 @@ static void test_too_large(void **state)
 static bool live(int64_t k, int *failures)
 {
     test_allocator counting = { .fail_at = k };
-    plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 1, .allocator = test_allocator_make(&counting) });
+    plm_ctx       *ctx      = plm_ctx_new(&(plm_ctx_desc){ .threads = 1, .allocator = test_allocator_make(&counting) });
     if (ctx) {
         plm__block *a = plm__pool_get(ctx, 1000), *b = a ? plm__pool_get(ctx, 1000) : NULL;
         plm__block *c = b ? plm__pool_get(ctx, 30000) : NULL;
@@ -153,7 +153,7 @@ static void test_unused_blocks_make_room(void **state)
     (void)state;
     budget              limited   = { .limit = 100000 };
     const plm_allocator allocator = { .alloc = budget_alloc, .free = budget_free, .user = &limited };
-    plm_ctx            *ctx       = plm_ctx_new(&(plm_ctx_desc) { .threads = 1, .allocator = allocator });
+    plm_ctx            *ctx       = plm_ctx_new(&(plm_ctx_desc){ .threads = 1, .allocator = allocator });
     for (size_t i = 0; i < 20; i++) {
         plm__block *b = plm__pool_get(ctx, 40000 + 2500 * (i % 10));
         assert_non_null(b);

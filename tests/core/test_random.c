@@ -24,8 +24,8 @@ static void test_known_answers(void **state)
     for (int i = 0; i < 3; i++) assert_true(plm__random_bits(known[i].key, known[i].counter) == known[i].bits);
     const double u = 1 - (double)(0x6627e8d5e169c58du >> 11) * 0x1p-53,
                  v = (double)(0xbc57ac4c9b00dbd8u >> 11) * 0x1p-53;
-    assert_close(plm__random_normal((plm__key) { 0, 0 }, 0), sqrt(-2 * log(u)) * cos(8 * atan(1) * v), 1e-12, 0);
-    assert_close(plm__random_uniform((plm__key) { 0, 0 }, 0), 1 - u, 0, 0);
+    assert_close(plm__random_normal((plm__key){ 0, 0 }, 0), sqrt(-2 * log(u)) * cos(8 * atan(1) * v), 1e-12, 0);
+    assert_close(plm__random_uniform((plm__key){ 0, 0 }, 0), 1 - u, 0, 0);
 }
 
 static void test_keys_differ(void **state)

@@ -30,7 +30,7 @@ static void test_count(void **state)
     assert_int_equal(plm_shape_count(plm_shape_of(1000000, 1000000, 1000000, 1000000)), -1);
     assert_int_equal(plm_shape_count(plm_shape_of(INT64_MAX, 2)), -1);
     assert_int_equal(plm_shape_count(plm_shape_of(1, 1, 1, 1, 1, 1, 1)), -1); /* rank 7 */
-    assert_int_equal(plm_shape_count((plm_shape) { .rank = -1 }), -1);
+    assert_int_equal(plm_shape_count((plm_shape){ .rank = -1 }), -1);
 }
 
 static void test_equal(void **state)
@@ -65,7 +65,7 @@ static void test_check_names_what_is_wrong(void **state)
     assert_error(ctx, PLM_ERR_SHAPE, "y: extent 0 of [-2] is -2");
     assert_false(plm__shape_check(ctx, plm_shape_of(1, 1, 1, 1, 1, 1, 1), "z"));
     assert_error(ctx, PLM_ERR_SHAPE, "z: rank 7, expected 0 to 6");
-    assert_false(plm__shape_check(ctx, (plm_shape) { .rank = -1 }, "z"));
+    assert_false(plm__shape_check(ctx, (plm_shape){ .rank = -1 }, "z"));
     assert_error(ctx, PLM_ERR_SHAPE, "z: rank -1");
     assert_false(plm__shape_check(ctx, plm_shape_of(INT64_MAX / 4), "w")); /* its bytes overflow */
     assert_error(ctx, PLM_ERR_SHAPE, "w: [2305843009213693951] has too many elements to count");

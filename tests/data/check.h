@@ -14,7 +14,7 @@ static inline void check_allocation_failures(bool (*use)(plm_ctx *ctx))
     for (int64_t k = 0; !done; k++) {
         assert_true(k < 1000);
         test_allocator a   = { .fail_at = k };
-        plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 1, .allocator = test_allocator_make(&a) });
+        plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 1, .allocator = test_allocator_make(&a) });
         if (ctx) {
             bool ok = use(ctx);
             done    = a.calls <= k;

@@ -8,8 +8,8 @@ static const int64_t labels[2] = { 0, 4 };
 
 static plm_arrays_desc good(void)
 {
-    return (plm_arrays_desc) { .x = plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3), x_2x3),
-                               .y = plm_tensor_wrap(PLM_I64, plm_shape_of(2), labels) };
+    return (plm_arrays_desc){ .x = plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3), x_2x3),
+                              .y = plm_tensor_wrap(PLM_I64, plm_shape_of(2), labels) };
 }
 
 /* The first batch of a data set. */
@@ -170,7 +170,7 @@ static void test_refused_shapes(void **state)
 {
     plm_ctx        *ctx  = *state;
     plm_arrays_desc desc = good();
-    desc.x.shape         = (plm_shape) { 0 };
+    desc.x.shape         = (plm_shape){ 0 };
     refused(ctx, &desc, PLM_ERR_SHAPE, "x is [], expected [n, ...]");
     desc.x.shape = plm_shape_of(2);
     refused(ctx, &desc, PLM_ERR_SHAPE, "x is [2], expected [n, ...]");
@@ -187,7 +187,7 @@ static void test_refused_shapes(void **state)
     refused(ctx, &desc, PLM_ERR_SHAPE, "x [2,3] has 2 samples, y [3] has 3");
     desc.y.shape = plm_shape_of(2, 1);
     refused(ctx, &desc, PLM_ERR_SHAPE, "y is i64 [2,1], expected labels [n] for x [2,3]");
-    desc.y.shape = (plm_shape) { 0 };
+    desc.y.shape = (plm_shape){ 0 };
     refused(ctx, &desc, PLM_ERR_SHAPE, "y is i64 [], expected labels [n]");
     desc.y.shape = plm_shape_of(-2);
     refused(ctx, &desc, PLM_ERR_SHAPE, "from_arrays: y: extent 0 of [-2] is -2");
@@ -241,14 +241,14 @@ static void test_refused_normalization(void **state)
     refused(ctx, &desc, PLM_ERR_SHAPE, "normalization has -1 channels");
     n.channels = PLM_MAX_CHANNELS + 1;
     refused(ctx, &desc, PLM_ERR_SHAPE, "normalization has 17 channels");
-    n = (plm_normalization) { .channels = 3, .std = { 1, 0, 1 } };
+    n = (plm_normalization){ .channels = 3, .std = { 1, 0, 1 } };
     refused(ctx, &desc, PLM_ERR_ARGUMENT, "normalization of channel 1 has mean 0 and std 0");
     n.std[1]  = 1;
     n.mean[2] = NAN;
     refused(ctx, &desc, PLM_ERR_ARGUMENT, "normalization of channel 2 has mean nan");
-    n = (plm_normalization) { .scale = INFINITY, .channels = 1, .std = { 1 } };
+    n = (plm_normalization){ .scale = INFINITY, .channels = 1, .std = { 1 } };
     refused(ctx, &desc, PLM_ERR_ARGUMENT, "normalization has a scale of inf");
-    n = (plm_normalization) { .scale = .5 };
+    n = (plm_normalization){ .scale = .5 };
     refused(ctx, &desc, PLM_ERR_ARGUMENT, "scale 0.5 but 0 channels");
 }
 

@@ -24,7 +24,7 @@ static bool get(void *user, plm_ctx *ctx, int64_t index, float *x, int64_t *labe
 
 static plm_callback_desc desc_of(source *s)
 {
-    return (plm_callback_desc) { .count = 10, .x_shape = plm_shape_of(2), .classes = 3, .get = get, .user = s };
+    return (plm_callback_desc){ .count = 10, .x_shape = plm_shape_of(2), .classes = 3, .get = get, .user = s };
 }
 
 static const source fine = { .fail_at = -1, .silent_at = -1, .label_at = -1 };
@@ -42,7 +42,7 @@ static void test_samples(void **state)
     assert_string_equal(plm_dataset_name(d), "callback");
     assert_string_equal(plm_dataset_class(d, 2), "2");
     assert_int_equal(s.calls, 0);
-    plm_loader *l = plm_loader_new(d, &(plm_loader_desc) { .batch = 6 });
+    plm_loader *l = plm_loader_new(d, &(plm_loader_desc){ .batch = 6 });
     assert_true(plm_loader_next(l, &b));
     assert_true(plm_loader_next(l, &b));
     assert_int_equal(b.count, 4);
@@ -62,7 +62,7 @@ static void fails(plm_ctx *ctx, source s, plm_status status, const char *part)
 {
     plm_callback_desc desc = desc_of(&s);
     plm_dataset      *d    = plm_dataset_from_callback(ctx, &desc);
-    plm_loader       *l    = plm_loader_new(d, &(plm_loader_desc) { .batch = 4 });
+    plm_loader       *l    = plm_loader_new(d, &(plm_loader_desc){ .batch = 4 });
     plm_batch         b;
     assert_true(plm_loader_next(l, &b));
     assert_false(plm_loader_next(l, &b));
@@ -97,7 +97,7 @@ static void test_split(void **state)
     plm_callback_desc desc = desc_of(&s);
     plm_dataset      *d    = plm_dataset_from_callback(*state, &desc), *first, *second;
     plm_batch         b;
-    assert_true(plm_dataset_split(d, .7, &(plm_split_desc) { .ordered = true }, &first, &second));
+    assert_true(plm_dataset_split(d, .7, &(plm_split_desc){ .ordered = true }, &first, &second));
     plm_dataset_free(d);
     plm_loader *l = plm_loader_new(second, NULL);
     assert_true(plm_loader_next(l, &b));
@@ -130,7 +130,7 @@ static void test_refused(void **state)
     desc.classes = 0;
     refused(ctx, desc, PLM_ERR_ARGUMENT, "classes is 0");
     desc         = desc_of(&s);
-    desc.x_shape = (plm_shape) { 0 };
+    desc.x_shape = (plm_shape){ 0 };
     refused(ctx, desc, PLM_ERR_SHAPE, "x_shape is []");
     desc.x_shape = plm_shape_of(1, 1, 1, 1, 1, 1);
     refused(ctx, desc, PLM_ERR_SHAPE, "x_shape is [1,1,1,1,1,1], expected 1 to 5 axes");
@@ -146,13 +146,13 @@ static void test_endless(void **state)
     plm_callback_desc desc = desc_of(&s);
     desc.count             = INT64_MAX;
     plm_dataset *d         = plm_dataset_from_callback(ctx, &desc), *first, *second;
-    plm_loader  *l         = plm_loader_new(d, &(plm_loader_desc) { .batch = 2 });
+    plm_loader  *l         = plm_loader_new(d, &(plm_loader_desc){ .batch = 2 });
     plm_batch    b;
     assert_true(plm_loader_next(l, &b));
     plm_loader_free(l);
-    assert_null(plm_loader_new(d, &(plm_loader_desc) { .batch = 2, .shuffle = true }));
+    assert_null(plm_loader_new(d, &(plm_loader_desc){ .batch = 2, .shuffle = true }));
     assert_error(ctx, PLM_ERR_MEMORY, "");
-    assert_null(plm_loader_new(d, &(plm_loader_desc) { .batch = INT64_MAX }));
+    assert_null(plm_loader_new(d, &(plm_loader_desc){ .batch = INT64_MAX }));
     assert_error(ctx, PLM_ERR_MEMORY, "9223372036854775807 rows of 2 numbers");
     assert_false(plm_dataset_split(d, .5, NULL, &first, &second));
     assert_error(ctx, PLM_ERR_MEMORY, "indices");

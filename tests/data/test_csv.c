@@ -29,7 +29,7 @@ static void test_plain(void **state)
     plm_ctx     *ctx = *state;
     plm_dataset *d   = read_csv(ctx, "width,kind,height\n1,oak,2.5\n-3e2,ash,+4\n.5,oak,6.\n", &by_kind);
     assert_ok(ctx);
-    check_rows(d, 3, (double[]) { 1, 2.5, -300, 4, .5, 6 }, (int64_t[]) { 1, 0, 1 });
+    check_rows(d, 3, (double[]){ 1, 2.5, -300, 4, .5, 6 }, (int64_t[]){ 1, 0, 1 });
     assert_true(plm_shape_equal(plm_dataset_x_shape(d), plm_shape_of(2)));
     assert_int_equal(plm_dataset_classes(d), 2);
     assert_string_equal(plm_dataset_class(d, 0), "ash");
@@ -55,14 +55,14 @@ static void test_spelling(void **state)
                  "\"say \"\"hi\"\"\",3\r\n\r\n  \r\n\n",
                  &by_kind);
     assert_ok(ctx);
-    check_rows(d, 3, (double[]) { 1, 2, 3 }, (int64_t[]) { 2, 0, 1 });
+    check_rows(d, 3, (double[]){ 1, 2, 3 }, (int64_t[]){ 2, 0, 1 });
     assert_string_equal(plm_dataset_class(d, 0), "p\nq");
     assert_string_equal(plm_dataset_class(d, 1), "say \"hi\"");
     assert_string_equal(plm_dataset_class(d, 2), "x, y");
     plm_dataset_free(d);
     d = read_csv(ctx, "a,kind\n1,u\n2,v", &by_kind);
     assert_ok(ctx);
-    check_rows(d, 2, (double[]) { 1, 2 }, (int64_t[]) { 0, 1 });
+    check_rows(d, 2, (double[]){ 1, 2 }, (int64_t[]){ 0, 1 });
     plm_dataset_free(d);
 }
 
@@ -71,7 +71,7 @@ static void test_number_labels(void **state)
     plm_ctx     *ctx = *state;
     plm_dataset *d   = read_csv(ctx, "a,kind\n0,10\n0,9\n0,-1.5\n0,9.0\n0,10\n", &by_kind);
     assert_ok(ctx);
-    check_rows(d, 5, (double[]) { 0, 0, 0, 0, 0 }, (int64_t[]) { 2, 1, 0, 1, 2 });
+    check_rows(d, 5, (double[]){ 0, 0, 0, 0, 0 }, (int64_t[]){ 2, 1, 0, 1, 2 });
     assert_int_equal(plm_dataset_classes(d), 3);
     assert_string_equal(plm_dataset_class(d, 0), "-1.5");
     assert_string_equal(plm_dataset_class(d, 1), "9");
@@ -79,7 +79,7 @@ static void test_number_labels(void **state)
     plm_dataset_free(d);
     d = read_csv(ctx, "a,kind\n0,10\n0,9\n0,x\n0,9.0\n", &by_kind); /* one that is none: all are text */
     assert_ok(ctx);
-    check_rows(d, 4, (double[]) { 0, 0, 0, 0 }, (int64_t[]) { 0, 1, 3, 2 });
+    check_rows(d, 4, (double[]){ 0, 0, 0, 0 }, (int64_t[]){ 0, 1, 3, 2 });
     assert_string_equal(plm_dataset_class(d, 0), "10");
     plm_dataset_free(d);
 }
@@ -89,14 +89,14 @@ static void test_normalize_few(void **state)
 {
     plm_ctx     *ctx = *state;
     double       s   = sqrt(2.0 / 3);
-    plm_dataset *d = read_csv(ctx, "a,kind,b\n1,u,.1\n2,u,.1\n3,v,.1\n", &(plm_csv_desc) { "kind", .normalize = true });
+    plm_dataset *d = read_csv(ctx, "a,kind,b\n1,u,.1\n2,u,.1\n3,v,.1\n", &(plm_csv_desc){ "kind", .normalize = true });
     assert_ok(ctx);
     const plm_normalization *n = plm_dataset_normalization(d);
     assert_int_equal(n->channels, 2);
     assert_close(n->mean[0], 2, 0, 1e-12);
     assert_close(n->std[0], s, 0, 1e-12);
     assert_close(n->std[1], 1, 0, 0);
-    check_rows(d, 3, (double[]) { -1 / s, 0, 0, 0, 1 / s, 0 }, (int64_t[]) { 0, 0, 1 });
+    check_rows(d, 3, (double[]){ -1 / s, 0, 0, 0, 1 / s, 0 }, (int64_t[]){ 0, 0, 1 });
     plm_dataset_free(d);
 }
 
@@ -115,10 +115,10 @@ static void test_normalize_many(void **state)
             want[r * FEATURES + c] = c == 4 ? 0 : (r - 1) / s;
         }
     }
-    plm_dataset *d = read_csv(ctx, text, &(plm_csv_desc) { "kind", .normalize = true });
+    plm_dataset *d = read_csv(ctx, text, &(plm_csv_desc){ "kind", .normalize = true });
     assert_ok(ctx);
     assert_null(plm_dataset_normalization(d));
-    check_rows(d, 3, want, (int64_t[]) { 0, 1, 2 });
+    check_rows(d, 3, want, (int64_t[]){ 0, 1, 2 });
     plm_dataset_free(d);
 }
 
@@ -206,7 +206,7 @@ static void test_no_more_memory_than_the_file(void **state)
     text[SIZE - 1]    = '1';
     const char *path  = write_file("lines.csv", text, SIZE);
     free(text);
-    assert_null(plm_dataset_from_csv(ctx, path, &(plm_csv_desc) { .label = "k" }));
+    assert_null(plm_dataset_from_csv(ctx, path, &(plm_csv_desc){ .label = "k" }));
     assert_error(ctx, PLM_ERR_FORMAT, "lines.csv, line 2, column \"a\": empty");
     assert_in_range(plm_ctx_statistics(ctx).peak_bytes, 1, 8 * SIZE);
 }
@@ -226,7 +226,7 @@ static void test_too_many_classes(void **state)
 
 static bool use(plm_ctx *ctx)
 {
-    plm_dataset *d = read_csv(ctx, "a,kind,b\n1,u,.1\n2,u,.1\n3,v,.1\n", &(plm_csv_desc) { "kind", .normalize = true });
+    plm_dataset *d = read_csv(ctx, "a,kind,b\n1,u,.1\n2,u,.1\n3,v,.1\n", &(plm_csv_desc){ "kind", .normalize = true });
     plm_dataset_free(d);
     return d;
 }

@@ -14,14 +14,14 @@ static plm_dataset *numbers(plm_ctx *ctx)
         x[i] = (float)i;
         y[i] = i % 7;
     }
-    return plm_dataset_from_arrays(ctx, &(plm_arrays_desc) { .x = plm_tensor_wrap(PLM_F32, plm_shape_of(COUNT, 1), x),
-                                                             .y = plm_tensor_wrap(PLM_I64, plm_shape_of(COUNT), y) });
+    return plm_dataset_from_arrays(ctx, &(plm_arrays_desc){ .x = plm_tensor_wrap(PLM_F32, plm_shape_of(COUNT, 1), x),
+                                                            .y = plm_tensor_wrap(PLM_I64, plm_shape_of(COUNT), y) });
 }
 
 /* The numbers of a part, in its order; how many. */
 static int64_t read_part(plm_dataset *d, int into[COUNT])
 {
-    plm_loader *l = plm_loader_new(d, &(plm_loader_desc) { .batch = 16 });
+    plm_loader *l = plm_loader_new(d, &(plm_loader_desc){ .batch = 16 });
     plm_batch   b;
     int64_t     n = 0;
     while (plm_loader_next(l, &b))
@@ -63,7 +63,7 @@ static void test_random_split(void **state)
 
 static void second_part(uint64_t seed, int into[COUNT])
 {
-    plm_ctx     *ctx = plm_ctx_new(&(plm_ctx_desc) { .seed = seed, .threads = 1 });
+    plm_ctx     *ctx = plm_ctx_new(&(plm_ctx_desc){ .seed = seed, .threads = 1 });
     plm_dataset *d   = numbers(ctx), *first, *second;
     assert_true(plm_dataset_split(d, .9, NULL, &first, &second));
     read_part(second, into);

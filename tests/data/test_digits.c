@@ -17,7 +17,7 @@ static int pixel(float x)
 
 static void check_part(plm_ctx *ctx, bool test, int64_t count, const int *histogram, int64_t sum)
 {
-    plm_dataset *d = plm_dataset_named(ctx, "digits", &(plm_named_desc) { .test = test });
+    plm_dataset *d = plm_dataset_named(ctx, "digits", &(plm_named_desc){ .test = test });
     plm_loader  *l = plm_loader_new(d, NULL);
     plm_batch    b;
     int          found[10] = { 0 };
@@ -49,7 +49,7 @@ static void test_first_image(void **state)
                                   1, 12, 7, 0,  0,  2, 14, 5, 10, 12, 0,  0,  0,  0,  6, 13, 10, 0, 0,  0 };
     plm_ctx         *ctx      = *state;
     plm_dataset     *d        = plm_dataset_named(ctx, "digits", NULL);
-    plm_loader      *l        = plm_loader_new(d, &(plm_loader_desc) { .batch = 3 });
+    plm_loader      *l        = plm_loader_new(d, &(plm_loader_desc){ .batch = 3 });
     plm_batch        b;
     assert_true(plm_loader_next(l, &b));
     assert_true(plm_shape_equal(b.x.shape, plm_shape_of(3, 1, 8, 8)));
@@ -78,7 +78,7 @@ static void test_normalization(void **state)
     double  sum = 0, squares = 0;
     int64_t pixels = 0;
     for (int test = 0; test < 2; test++) {
-        plm_dataset *d = plm_dataset_named(*state, "digits", &(plm_named_desc) { .test = test });
+        plm_dataset *d = plm_dataset_named(*state, "digits", &(plm_named_desc){ .test = test });
         plm_loader  *l = plm_loader_new(d, NULL);
         plm_batch    b;
         while (plm_loader_next(l, &b))

@@ -14,9 +14,9 @@ static plm_dataset *samples(plm_ctx *ctx)
         for (int p = 0; p < PIXELS; p++) x[i * PIXELS + p] = (uint8_t)(i + p);
     }
     return plm_dataset_from_arrays(
-        ctx, &(plm_arrays_desc) { .x             = plm_tensor_wrap(PLM_U8, plm_shape_of(COUNT, 1, 2, PIXELS / 2), x),
-                                  .y             = plm_tensor_wrap(PLM_I64, plm_shape_of(COUNT), y),
-                                  .normalization = &n });
+        ctx, &(plm_arrays_desc){ .x             = plm_tensor_wrap(PLM_U8, plm_shape_of(COUNT, 1, 2, PIXELS / 2), x),
+                                 .y             = plm_tensor_wrap(PLM_I64, plm_shape_of(COUNT), y),
+                                 .normalization = &n });
 }
 
 /* Reads an epoch: the number of each sample, in order; checks pixels, labels, shapes and batch sizes. */
@@ -49,7 +49,7 @@ static void test_plain_order(void **state)
     const int64_t sizes[] = { 1, 10, 103, 0, INT64_MAX }; /* 0: 128, more than there are */
     int           order[COUNT];
     for (int s = 0; s < 5; s++) {
-        plm_loader *l = plm_loader_new(d, &(plm_loader_desc) { .batch = sizes[s] });
+        plm_loader *l = plm_loader_new(d, &(plm_loader_desc){ .batch = sizes[s] });
         for (int epoch = 0; epoch < 2; epoch++) {
             read_epoch(l, sizes[s] ? sizes[s] : 128, order);
             for (int i = 0; i < COUNT; i++) assert_int_equal(order[i], i);
@@ -63,7 +63,7 @@ static void test_plain_order(void **state)
 static void test_shuffled_order(void **state)
 {
     plm_dataset *d = samples(*state);
-    plm_loader  *l = plm_loader_new(d, &(plm_loader_desc) { .batch = 20, .shuffle = true });
+    plm_loader  *l = plm_loader_new(d, &(plm_loader_desc){ .batch = 20, .shuffle = true });
     int          order[3][COUNT], plain[COUNT];
     for (int i = 0; i < COUNT; i++) plain[i] = i;
     for (int epoch = 0; epoch < 3; epoch++) {
@@ -83,8 +83,8 @@ static void test_shuffled_order(void **state)
 static void test_seek(void **state)
 {
     plm_dataset *d = samples(*state);
-    plm_loader  *l = plm_loader_new(d, &(plm_loader_desc) { .batch = 20, .shuffle = true });
-    plm_loader  *m = plm_loader_new(d, &(plm_loader_desc) { .batch = 33, .shuffle = true });
+    plm_loader  *l = plm_loader_new(d, &(plm_loader_desc){ .batch = 20, .shuffle = true });
+    plm_loader  *m = plm_loader_new(d, &(plm_loader_desc){ .batch = 33, .shuffle = true });
     plm_batch    b;
     int          order[3][COUNT], again[COUNT];
     for (int epoch = 0; epoch < 3; epoch++) read_epoch(l, 20, order[epoch]);
@@ -104,9 +104,9 @@ static void test_seek(void **state)
 
 static void first_order(uint64_t seed, int order[COUNT])
 {
-    plm_ctx     *ctx = plm_ctx_new(&(plm_ctx_desc) { .seed = seed, .threads = 1 });
+    plm_ctx     *ctx = plm_ctx_new(&(plm_ctx_desc){ .seed = seed, .threads = 1 });
     plm_dataset *d   = samples(ctx);
-    plm_loader  *l   = plm_loader_new(d, &(plm_loader_desc) { .shuffle = true });
+    plm_loader  *l   = plm_loader_new(d, &(plm_loader_desc){ .shuffle = true });
     read_epoch(l, 128, order);
     plm_loader_free(l);
     plm_dataset_free(d);
@@ -128,7 +128,7 @@ static void test_no_allocation(void **state)
 {
     plm_ctx     *ctx = *state;
     plm_dataset *d   = samples(ctx);
-    plm_loader  *l   = plm_loader_new(d, &(plm_loader_desc) { .batch = 10, .shuffle = true });
+    plm_loader  *l   = plm_loader_new(d, &(plm_loader_desc){ .batch = 10, .shuffle = true });
     int          order[COUNT];
     uint64_t     before = plm_ctx_statistics(ctx).allocations;
     for (int epoch = 0; epoch < 3; epoch++) read_epoch(l, 10, order);
@@ -142,7 +142,7 @@ static void test_refused(void **state)
     plm_ctx     *ctx = *state;
     plm_dataset *d   = samples(ctx);
     plm_batch    b   = { .count = 7 };
-    assert_null(plm_loader_new(d, &(plm_loader_desc) { .batch = -1 }));
+    assert_null(plm_loader_new(d, &(plm_loader_desc){ .batch = -1 }));
     assert_error(ctx, PLM_ERR_ARGUMENT, "batch is -1, expected 0 or more");
     plm_loader *l = plm_loader_new(d, NULL);
     plm_loader_seek(l, -2);
@@ -173,7 +173,7 @@ static void test_nothing(void **state)
 static bool use(plm_ctx *ctx)
 {
     plm_dataset *d = samples(ctx);
-    plm_loader  *l = plm_loader_new(d, &(plm_loader_desc) { .batch = 10, .shuffle = true });
+    plm_loader  *l = plm_loader_new(d, &(plm_loader_desc){ .batch = 10, .shuffle = true });
     plm_batch    b;
     bool         ok = plm_loader_next(l, &b);
     plm_loader_free(l);

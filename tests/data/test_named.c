@@ -61,7 +61,7 @@ static void test_mnist_files(void **state)
     const char *folder = make_folder("sound");
     write_part("sound", "train", IMAGES, 28, IMAGES, 5);
     write_part("sound", "t10k", 2, 28, 2, 1);
-    plm_dataset *d = plm_dataset_named(ctx, "mnist", &(plm_named_desc) { .dir = folder });
+    plm_dataset *d = plm_dataset_named(ctx, "mnist", &(plm_named_desc){ .dir = folder });
     assert_ok(ctx);
     assert_int_equal(plm_dataset_count(d), IMAGES);
     assert_true(plm_shape_equal(plm_dataset_x_shape(d), plm_shape_of(1, 28, 28)));
@@ -79,7 +79,7 @@ static void test_mnist_files(void **state)
     plm_loader_free(l);
     plm_dataset_free(d);
 
-    d = plm_dataset_named(ctx, "mnist", &(plm_named_desc) { .dir = folder, .test = true });
+    d = plm_dataset_named(ctx, "mnist", &(plm_named_desc){ .dir = folder, .test = true });
     assert_int_equal(plm_dataset_count(d), 2);
     assert_int_equal(first_label(d), 1);
     plm_dataset_free(d);
@@ -112,20 +112,20 @@ static void test_order_of_places(void **state)
     check_first_label(ctx, NULL, 4);
     write_part("places/data", "train", 1, 28, 1, 3);
     check_first_label(ctx, NULL, 3);
-    check_first_label(ctx, &(plm_named_desc) { .dir = root }, 3);
+    check_first_label(ctx, &(plm_named_desc){ .dir = root }, 3);
     write_part("places", "train", 1, 28, 1, 2);
-    check_first_label(ctx, &(plm_named_desc) { .dir = root }, 2);
+    check_first_label(ctx, &(plm_named_desc){ .dir = root }, 2);
     write_part("places/mnist", "train", 1, 28, 1, 1);
-    check_first_label(ctx, &(plm_named_desc) { .dir = root }, 1);
+    check_first_label(ctx, &(plm_named_desc){ .dir = root }, 1);
     assert_int_equal(unlink(test_path("places/mnist/train-labels-idx1-ubyte")), 0); /* half a data set is none */
-    check_first_label(ctx, &(plm_named_desc) { .dir = root }, 2);
+    check_first_label(ctx, &(plm_named_desc){ .dir = root }, 2);
     unsetenv("PLUMMET_DATA");
     unsetenv("HOME");
 }
 
 static void refused(plm_ctx *ctx, const char *name, const char *folder, plm_status status, const char *part)
 {
-    assert_null(plm_dataset_named(ctx, name, &(plm_named_desc) { .dir = folder }));
+    assert_null(plm_dataset_named(ctx, name, &(plm_named_desc){ .dir = folder }));
     assert_error(ctx, status, part);
 }
 
@@ -191,13 +191,13 @@ static void test_refused_files(void **state)
 /* The real thing, where the distribution's package is installed. */
 static void check_fashion(plm_ctx *ctx, bool test, int64_t count, const int64_t *labels)
 {
-    plm_dataset *d = plm_dataset_named(ctx, "fashion-mnist", &(plm_named_desc) { .test = test });
+    plm_dataset *d = plm_dataset_named(ctx, "fashion-mnist", &(plm_named_desc){ .test = test });
     assert_ok(ctx);
     assert_int_equal(plm_dataset_count(d), count);
     assert_string_equal(plm_dataset_class(d, 0), "T-shirt/top");
     assert_string_equal(plm_dataset_class(d, 9), "Ankle boot");
     plm_batch   b;
-    plm_loader *l       = plm_loader_new(d, &(plm_loader_desc) { .batch = 100 });
+    plm_loader *l       = plm_loader_new(d, &(plm_loader_desc){ .batch = 100 });
     double      squares = 0, sum = 0;
     for (bool first = true; plm_loader_next(l, &b); first = false) {
         if (first) assert_memory_equal(b.y.data, labels, 10 * sizeof *labels);
@@ -217,15 +217,15 @@ static void check_fashion(plm_ctx *ctx, bool test, int64_t count, const int64_t 
 static void test_fashion(void **state)
 {
     if (access("/usr/share/datasets/fashion-mnist", F_OK) != 0) skip();
-    check_fashion(*state, false, 60000, (int64_t[]) { 9, 0, 0, 3, 0, 2, 7, 2, 5, 5 });
-    check_fashion(*state, true, 10000, (int64_t[]) { 9, 2, 1, 1, 6, 1, 4, 6, 5, 7 });
+    check_fashion(*state, false, 60000, (int64_t[]){ 9, 0, 0, 3, 0, 2, 7, 2, 5, 5 });
+    check_fashion(*state, true, 10000, (int64_t[]){ 9, 2, 1, 1, 6, 1, 4, 6, 5, 7 });
 }
 
 static bool use(plm_ctx *ctx)
 {
     const char *folder = make_folder("memory");
     write_part("memory", "train", 2, 28, 2, 0);
-    plm_dataset *d = plm_dataset_named(ctx, "fashion-mnist", &(plm_named_desc) { .dir = folder });
+    plm_dataset *d = plm_dataset_named(ctx, "fashion-mnist", &(plm_named_desc){ .dir = folder });
     plm_dataset_free(d);
     return d;
 }

@@ -8,7 +8,7 @@ int bench_setup(void **state)
     bench *b = calloc(1, sizeof *b);
     if (!b) return -1;
     b->now = *state;
-    b->ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 2 });
+    b->ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 2 });
     *state = b;
     return b->ctx && plm__enter(b->ctx, "a test") ? 0 : -1;
 }

@@ -60,7 +60,7 @@ static void test_norm(void **state)
                        .affine    = t->affine,
                        .relu      = t->relu,
                        .eps       = (float)eps };
-    assert_true(plm__negotiate(b->ctx, &p, (plm__needs) { .data = true, .weights = true }));
+    assert_true(plm__negotiate(b->ctx, &p, (plm__needs){ .data = true, .weights = true }));
     plm__kernel *forward  = bench_kernel(b, &p);
     plm__problem back     = p;
     back.pass             = PLM__BACKWARD;
@@ -134,7 +134,7 @@ static void test_norm_given_statistics(void **state)
                        .relu         = t->relu,
                        .global_stats = 1,
                        .eps          = (float)eps };
-    assert_true(plm__negotiate(b->ctx, &p, (plm__needs) { .data = true, .weights = true }));
+    assert_true(plm__negotiate(b->ctx, &p, (plm__needs){ .data = true, .weights = true }));
     plm__kernel *forward = bench_kernel(b, &p);
     plm__problem other   = p;
     other.pass           = PLM__BACKWARD;

@@ -8,7 +8,7 @@
 static plm__problem copy_problem(int64_t i)
 {
     plm__layout l = plm__layout_plain(plm_shape_of(1 + i));
-    return (plm__problem) { .primitive = PLM__REORDER, .src = l, .dst = l };
+    return (plm__problem){ .primitive = PLM__REORDER, .src = l, .dst = l };
 }
 
 /* Runs the i-th copy and lets go of it. */
@@ -38,20 +38,20 @@ static void test_found_again(void **state)
 
 static plm__problem conv_problem(void)
 {
-    return (plm__problem) { .primitive = PLM__CONV2D,
-                            .src       = plm__layout_any(plm_shape_of(2, 12, 9, 7)),
-                            .weights   = plm__layout_any(plm_shape_of(17, 12, 3, 3)),
-                            .dst       = plm__layout_any(plm_shape_of(2, 17, 9, 7)),
-                            .stride    = 1,
-                            .pad       = 1,
-                            .bias      = 1 };
+    return (plm__problem){ .primitive = PLM__CONV2D,
+                           .src       = plm__layout_any(plm_shape_of(2, 12, 9, 7)),
+                           .weights   = plm__layout_any(plm_shape_of(17, 12, 3, 3)),
+                           .dst       = plm__layout_any(plm_shape_of(2, 17, 9, 7)),
+                           .stride    = 1,
+                           .pad       = 1,
+                           .bias      = 1 };
 }
 
 static void test_irrelevant_fields(void **state)
 {
     bench       *b = *state;
     plm__problem p = conv_problem();
-    assert_true(plm__negotiate(b->ctx, &p, (plm__needs) { .data = true }));
+    assert_true(plm__negotiate(b->ctx, &p, (plm__needs){ .data = true }));
     plm__kernel *forward = bench_kernel(b, &p);
     p.eps                = 1;
     p.pass               = PLM__INFERENCE;
@@ -70,7 +70,7 @@ static void test_created_at_first_run(void **state)
 {
     bench       *b = *state;
     plm__problem p = conv_problem();
-    assert_true(plm__negotiate(b->ctx, &p, (plm__needs) { .data = true, .weights = true }));
+    assert_true(plm__negotiate(b->ctx, &p, (plm__needs){ .data = true, .weights = true }));
     assert_int_equal(primitives(b), 0);
     plm__kernel *k    = bench_kernel(b, &p);
     plm__args    args = { .src     = bench_bytes(b, (size_t)plm__layout_floats(&p.src) * sizeof(float)),
@@ -152,9 +152,9 @@ static void test_reference_kernels_are_counted(void **state)
     assert_int_equal(plm_ctx_statistics(b->ctx).reference_kernels, 0); /* asked for is not run */
     for (int i = 0; i < 2; i++)
         bench_run(b, k,
-                  (plm__args) { .src     = bench_bytes(b, (size_t)plm__layout_floats(&p.src) * sizeof(float)),
-                                .weights = bench_bytes(b, (size_t)plm__layout_floats(&p.weights) * sizeof(float)),
-                                .dst     = bench_empty(b, &p.dst) });
+                  (plm__args){ .src     = bench_bytes(b, (size_t)plm__layout_floats(&p.src) * sizeof(float)),
+                               .weights = bench_bytes(b, (size_t)plm__layout_floats(&p.weights) * sizeof(float)),
+                               .dst     = bench_empty(b, &p.dst) });
     assert_int_equal(plm_ctx_statistics(b->ctx).reference_kernels, 1);
     plm__kernel_drop(b->ctx, k);
     for (int64_t i = 0; i <= PLM__UNUSED_KERNELS; i++) copy(b, i);
@@ -166,11 +166,11 @@ static bool work(plm_ctx *ctx)
 {
     static float x[4096], w[4096], bias[32], y[4096], plain[4096];
     plm__problem p = conv_problem();
-    if (!plm__negotiate(ctx, &p, (plm__needs) { .data = true, .weights = true })) return false;
+    if (!plm__negotiate(ctx, &p, (plm__needs){ .data = true, .weights = true })) return false;
     plm__layout  logical = plm__layout_plain(plm__layout_shape(&p.dst));
     plm__kernel *k       = plm__kernel_get(ctx, &p);
     bool         ok      = k && plm__trace_start(ctx, 4) &&
-              plm__kernel_run(ctx, k, &(plm__args) { .src = x, .weights = w, .bias = bias, .dst = y }) &&
+              plm__kernel_run(ctx, k, &(plm__args){ .src = x, .weights = w, .bias = bias, .dst = y }) &&
               plm__reorder(ctx, &p.dst, y, &logical, plain) && plm__trace_stop(ctx) == 2 && plm__trace_replay(ctx) >= 0;
     plm__kernel_drop(ctx, k);
     return ok;
@@ -181,7 +181,7 @@ static void test_scratch_grows(void **state)
 {
     (void)state;
     test_allocator memory = { .fail_at = -1 };
-    plm_ctx       *ctx    = plm_ctx_new(&(plm_ctx_desc) { .threads = 2, .allocator = test_allocator_make(&memory) });
+    plm_ctx       *ctx    = plm_ctx_new(&(plm_ctx_desc){ .threads = 2, .allocator = test_allocator_make(&memory) });
     plm__engine   *e      = plm__engine_get(ctx);
     assert_non_null(e);
     assert_true(plm__engine_scratch(ctx, e, 0));
@@ -202,7 +202,7 @@ static void test_failing_allocations(void **state)
     int64_t failures = 0;
     for (int64_t k = 0;; k++) {
         test_allocator memory = { .fail_at = k };
-        plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 2, .allocator = test_allocator_make(&memory) });
+        plm_ctx       *ctx    = plm_ctx_new(&(plm_ctx_desc){ .threads = 2, .allocator = test_allocator_make(&memory) });
         if (!ctx) continue; /* the context itself */
         bool entered = plm__enter(ctx, "a test");
         bool ok      = entered && work(ctx);

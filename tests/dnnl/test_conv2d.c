@@ -64,13 +64,13 @@ static void test_conv(void **state)
                        .stride     = t->stride,
                        .pad        = t->pad,
                        .relu_scale = t->relu };
-    assert_true(plm__negotiate(b->ctx, &p, (plm__needs) { .data = true, .weights = true }));
+    assert_true(plm__negotiate(b->ctx, &p, (plm__needs){ .data = true, .weights = true }));
     float *xb = bench_image(b, &p.src, x), *dyb = bench_image(b, &p.dst, dy), *yb = bench_empty(b, &p.dst);
 
     plm__kernel *forward = bench_kernel(b, &p);
     bench_run(
         b, forward,
-        (plm__args) { .src = xb, .weights = bench_image(b, &p.weights, w), .bias = t->bias ? bias : NULL, .dst = yb });
+        (plm__args){ .src = xb, .weights = bench_image(b, &p.weights, w), .bias = t->bias ? bias : NULL, .dst = yb });
     double *y = bench_doubles(b, ys), *dx = bench_doubles(b, xs), *dw = bench_doubles(b, ws);
     for (int64_t i = 0; i < ys; i++) y[i] = t->bias ? (double)bias[i / (oh * ow) % t->k] : 0;
     naive_conv(t, oh, ow, x, w, dy, y, dx, dw);
@@ -83,16 +83,15 @@ static void test_conv(void **state)
     plm__kernel *data = bench_kernel(b, &back);
     float       *dxb  = bench_empty(b, &p.src);
     assert_true(plm__layout_same(plm__kernel_src(data), &p.src));
-    bench_run(
-        b, data,
-        (plm__args) { .weights = bench_image(b, plm__kernel_weights(data), w), .diff_src = dxb, .diff_dst = dyb });
+    bench_run(b, data,
+              (plm__args){ .weights = bench_image(b, plm__kernel_weights(data), w), .diff_src = dxb, .diff_dst = dyb });
     assert_all_close(bench_plain(b, &p.src, dxb), dx, xs, TOLERANCE);
 
     back.pass            = PLM__BACKWARD_WEIGHTS;
     plm__kernel *weights = bench_kernel(b, &back);
     float       *dwb = bench_empty(b, plm__kernel_weights(weights)), *db = bench_floats(b, t->k);
     bench_run(b, weights,
-              (plm__args) { .src = xb, .diff_weights = dwb, .diff_bias = t->bias ? db : NULL, .diff_dst = dyb });
+              (plm__args){ .src = xb, .diff_weights = dwb, .diff_bias = t->bias ? db : NULL, .diff_dst = dyb });
     double *dbias = bench_doubles(b, t->k);
     assert_all_close(bench_plain(b, plm__kernel_weights(weights), dwb), dw, ws, TOLERANCE);
     for (int64_t i = 0; i < ys; i++) dbias[i / (oh * ow) % t->k] += (double)dy[i];

@@ -52,7 +52,7 @@ static void test_plain(void **state)
 static void test_scalar(void **state)
 {
     bench      *b      = *state;
-    plm__layout scalar = plm__layout_plain((plm_shape) { 0 });
+    plm__layout scalar = plm__layout_plain((plm_shape){ 0 });
     float       from = 3.5f, to = NAN;
     assert_true(plm__reorder(b->ctx, &scalar, &from, &scalar, &to));
     assert_close(to, 3.5, 0, 0);
@@ -108,12 +108,12 @@ static void test_conv_weights(void **state)
 {
     for (size_t i = 0; i < CHANNELS; i++) {
         int64_t c = channels[i];
-        check_weights(*state, (plm__problem) { .primitive = PLM__CONV2D,
-                                               .src       = plm__layout_any(plm_shape_of(2, c, 6, 7)),
-                                               .weights   = plm__layout_any(plm_shape_of(17, c, 3, 3)),
-                                               .dst       = plm__layout_any(plm_shape_of(2, 17, 6, 7)),
-                                               .stride    = 1,
-                                               .pad       = 1 });
+        check_weights(*state, (plm__problem){ .primitive = PLM__CONV2D,
+                                              .src       = plm__layout_any(plm_shape_of(2, c, 6, 7)),
+                                              .weights   = plm__layout_any(plm_shape_of(17, c, 3, 3)),
+                                              .dst       = plm__layout_any(plm_shape_of(2, 17, 6, 7)),
+                                              .stride    = 1,
+                                              .pad       = 1 });
     }
 }
 
@@ -122,10 +122,10 @@ static void test_linear_weights(void **state)
     static const int64_t batches[] = { 1, 16, 100 };
     for (int i = 0; i < 3; i++)
         for (int64_t out = 10; out <= 260; out += 125)
-            check_weights(*state, (plm__problem) { .primitive = PLM__LINEAR,
-                                                   .src       = plm__layout_plain(plm_shape_of(batches[i], 70)),
-                                                   .weights   = plm__layout_any(plm_shape_of(out, 70)),
-                                                   .dst       = plm__layout_plain(plm_shape_of(batches[i], out)) });
+            check_weights(*state, (plm__problem){ .primitive = PLM__LINEAR,
+                                                  .src       = plm__layout_plain(plm_shape_of(batches[i], 70)),
+                                                  .weights   = plm__layout_any(plm_shape_of(out, 70)),
+                                                  .dst       = plm__layout_plain(plm_shape_of(batches[i], out)) });
 }
 
 static void test_unreadable(void **state)

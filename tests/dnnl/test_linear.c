@@ -32,24 +32,24 @@ static void check_linear(bench *b, const linear_case *t)
                        .dst        = plm__layout_any(plm_shape_of(t->n, t->out)),
                        .bias       = t->bias,
                        .relu_scale = t->relu };
-    assert_true(plm__negotiate(b->ctx, &p, (plm__needs) { .data = true, .weights = true }));
+    assert_true(plm__negotiate(b->ctx, &p, (plm__needs){ .data = true, .weights = true }));
     assert_true(plm__layout_is_plain(&p.src) && plm__layout_is_plain(&p.dst));
     float *y = bench_floats(b, t->n * t->out), *dx = bench_floats(b, t->n * t->in), *db = bench_floats(b, t->out);
 
     bench_run(
         b, bench_kernel(b, &p),
-        (plm__args) { .src = x, .weights = bench_image(b, &p.weights, w), .bias = t->bias ? bias : NULL, .dst = y });
+        (plm__args){ .src = x, .weights = bench_image(b, &p.weights, w), .bias = t->bias ? bias : NULL, .dst = y });
     plm__problem back = p;
     back.weights      = plm__layout_any(plm__layout_shape(&p.weights));
     back.pass         = PLM__BACKWARD_DATA;
     plm__kernel *data = bench_kernel(b, &back);
     bench_run(b, data,
-              (plm__args) { .weights = bench_image(b, plm__kernel_weights(data), w), .diff_src = dx, .diff_dst = dy });
+              (plm__args){ .weights = bench_image(b, plm__kernel_weights(data), w), .diff_src = dx, .diff_dst = dy });
     back.pass            = PLM__BACKWARD_WEIGHTS;
     plm__kernel *weights = bench_kernel(b, &back);
     float       *dwb     = bench_empty(b, plm__kernel_weights(weights));
     bench_run(b, weights,
-              (plm__args) { .src = x, .diff_weights = dwb, .diff_bias = t->bias ? db : NULL, .diff_dst = dy });
+              (plm__args){ .src = x, .diff_weights = dwb, .diff_bias = t->bias ? db : NULL, .diff_dst = dy });
 
     double *want_y = bench_doubles(b, t->n * t->out), *want_dx = bench_doubles(b, t->n * t->in);
     double *want_dw = bench_doubles(b, t->out * t->in), *want_db = bench_doubles(b, t->out);

@@ -30,7 +30,7 @@ static void test_matmul(void **state)
         p.weights.stride[2] = t->k;
     }
     float *y = bench_floats(b, ys);
-    bench_run(b, bench_kernel(b, &p), (plm__args) { .src = a, .weights = bench_image(b, &p.weights, w), .dst = y });
+    bench_run(b, bench_kernel(b, &p), (plm__args){ .src = a, .weights = bench_image(b, &p.weights, w), .dst = y });
 
     double *want = bench_doubles(b, ys);
     for (int64_t g = 0; g < t->batch; g++)

@@ -60,7 +60,7 @@ static plm__layout conv(bench *b, const plm__layout *x, int64_t k, int kernel, i
 static plm__layout norm(bench *b, const plm__layout *x, bool keep)
 {
     plm__problem p = { .primitive = PLM__BATCH_NORM, .src = *x, .dst = *x, .affine = 1, .relu = 1, .eps = 1e-5f };
-    assert_true(plm__negotiate(b->ctx, &p, (plm__needs) { .keep_src = keep, .data = true, .weights = true }));
+    assert_true(plm__negotiate(b->ctx, &p, (plm__needs){ .keep_src = keep, .data = true, .weights = true }));
     assert_true(plm__layout_same(&p.src, &p.dst));
     assert_fast(b, p, PLM__FORWARD);
     assert_fast(b, p, PLM__INFERENCE);
@@ -75,7 +75,7 @@ static plm__layout pool(bench *b, plm__primitive primitive, const plm__layout *x
                        .dst       = plm__layout_any(plm_shape_of(x->dim[0], x->dim[1], x->dim[2] / 2, x->dim[3] / 2)),
                        .kernel    = 2,
                        .stride    = 2 };
-    assert_true(plm__negotiate(b->ctx, &p, (plm__needs) { .keep_src = keep, .data = true }));
+    assert_true(plm__negotiate(b->ctx, &p, (plm__needs){ .keep_src = keep, .data = true }));
     assert_fast(b, p, PLM__FORWARD);
     assert_fast(b, p, PLM__INFERENCE);
     assert_fast(b, p, PLM__BACKWARD_DATA);
@@ -91,7 +91,7 @@ static void test_chain(void **state)
     plm__layout       y = conv(b, &x, t->k, t->kernel, t->stride, t->pad, everything);
     y                   = norm(b, &y, true);
     y                   = pool(b, PLM__MAX_POOL, &y, true);
-    y                   = conv(b, &y, 16, 3, 1, 1, (plm__needs) { .keep_src = true, .data = true, .weights = true });
+    y                   = conv(b, &y, 16, 3, 1, 1, (plm__needs){ .keep_src = true, .data = true, .weights = true });
     pool(b, PLM__AVG_POOL, &y, true);
 }
 
@@ -110,7 +110,7 @@ static void test_alone(void **state)
 static void test_image_stem(void **state)
 {
     plm__layout x = plm__layout_plain(plm_shape_of(4, 3, 32, 32));
-    conv(*state, &x, 64, 3, 1, 1, (plm__needs) { .keep_src = true, .weights = true });
+    conv(*state, &x, 64, 3, 1, 1, (plm__needs){ .keep_src = true, .weights = true });
 }
 
 static void test_layout_is_kept(void **state)
@@ -124,7 +124,7 @@ static void test_layout_is_kept(void **state)
                        .dst       = plm__layout_any(plm_shape_of(4, 32, 8, 8)),
                        .stride    = 1,
                        .pad       = 1 };
-    assert_true(plm__negotiate(b->ctx, &p, (plm__needs) { .keep_src = true, .data = true, .weights = true }));
+    assert_true(plm__negotiate(b->ctx, &p, (plm__needs){ .keep_src = true, .data = true, .weights = true }));
     assert_true(plm__layout_same(&p.src, &y));
 }
 

@@ -58,7 +58,7 @@ static void test_pool(void **state)
                        .kernel    = t->kernel,
                        .stride    = t->stride,
                        .pad       = t->pad };
-    assert_true(plm__negotiate(b->ctx, &p, (plm__needs) { .data = true }));
+    assert_true(plm__negotiate(b->ctx, &p, (plm__needs){ .data = true }));
     plm__kernel *forward  = bench_kernel(b, &p);
     plm__problem other    = p;
     other.pass            = PLM__BACKWARD_DATA;

@@ -10,7 +10,7 @@ static void step(bench *b)
                        .dst       = plm__layout_plain(plm_shape_of(4, 5)) };
     float *x = bench_random(b, 24, 1), *w = bench_random(b, 30, 2), *y = bench_floats(b, 20), *z = bench_floats(b, 20);
     plm__kernel *k = bench_kernel(b, &p);
-    bench_run(b, k, (plm__args) { .src = x, .weights = w, .dst = y });
+    bench_run(b, k, (plm__args){ .src = x, .weights = w, .dst = y });
     plm__kernel_drop(b->ctx, k);
     assert_true(plm__reorder(b->ctx, &p.dst, y, &p.dst, z));
     assert_memory_equal(y, z, 20 * sizeof(float));

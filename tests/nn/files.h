@@ -12,25 +12,25 @@ static inline plm_graph *whole_network(plm_ctx *ctx)
     plm_graph *g = plm_graph_new(ctx);
     plm_node   x = plm_nn_input(g, plm_shape_of(3, 8, 8));
     plm_graph_scope(g, "layer%d", 1);
-    x               = plm_nn_conv2d(x, &(plm_conv2d_desc) { .name = "conv1", .out = 6, .pad = 1, .bias = true });
+    x               = plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = "conv1", .out = 6, .pad = 1, .bias = true });
     x               = plm_nn_relu(x, NULL);
     plm_node before = x;
     plm_graph_scope(g, "0");
-    x = plm_nn_batch_norm(x, &(plm_batch_norm_desc) { .name = "bn1", .affine = true, .eps = 1e-3 });
-    x = plm_nn_relu(x, &(plm_relu_desc) { .scale = PLM_SQRT2 });
-    x = plm_nn_conv2d(x, &(plm_conv2d_desc) { .name = "conv2", .out = 6, .kernel = 1 });
-    x = plm_nn_batch_norm(x, &(plm_batch_norm_desc) { .momentum = 1.0 / 3 });
+    x = plm_nn_batch_norm(x, &(plm_batch_norm_desc){ .name = "bn1", .affine = true, .eps = 1e-3 });
+    x = plm_nn_relu(x, &(plm_relu_desc){ .scale = PLM_SQRT2 });
+    x = plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = "conv2", .out = 6, .kernel = 1 });
+    x = plm_nn_batch_norm(x, &(plm_batch_norm_desc){ .momentum = 1.0 / 3 });
     x = plm_nn_add(x, before);
     plm_graph_scope_end(g);
-    x = plm_nn_conv2d(x, &(plm_conv2d_desc) { .name = "down", .out = 4, .kernel = 2, .stride = 2 });
-    x = plm_nn_max_pool2d(x, &(plm_pool2d_desc) { .kernel = 3, .stride = 1, .pad = 1 });
-    x = plm_nn_avg_pool2d(x, &(plm_pool2d_desc) { .kernel = 2 });
+    x = plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = "down", .out = 4, .kernel = 2, .stride = 2 });
+    x = plm_nn_max_pool2d(x, &(plm_pool2d_desc){ .kernel = 3, .stride = 1, .pad = 1 });
+    x = plm_nn_avg_pool2d(x, &(plm_pool2d_desc){ .kernel = 2 });
     x = plm_nn_flatten(x);
     plm_graph_scope_end(g);
-    x = plm_nn_tanh(plm_nn_linear(x, &(plm_linear_desc) { .name = "hidden", .out = 7, .bias = true }), NULL);
+    x = plm_nn_tanh(plm_nn_linear(x, &(plm_linear_desc){ .name = "hidden", .out = 7, .bias = true }), NULL);
     plm_node_keep(x);
-    x = plm_nn_sigmoid(x, &(plm_module_desc) { .name = "gate \"\\\n" });
-    plm_graph_output(plm_nn_linear(x, &(plm_linear_desc) { .name = "final", .out = OUTPUT }), "logits");
+    x = plm_nn_sigmoid(x, &(plm_module_desc){ .name = "gate \"\\\n" });
+    plm_graph_output(plm_nn_linear(x, &(plm_linear_desc){ .name = "final", .out = OUTPUT }), "logits");
     return g;
 }
 

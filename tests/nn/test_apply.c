@@ -15,7 +15,7 @@ typedef struct {
 static int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 1 }))) return -1;
+    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 1 }))) return -1;
     f->tape  = plm_tape_new(f->ctx, NULL);
     f->other = plm_tape_new(f->ctx, NULL);
     f->x     = calloc(ROOM, sizeof(float));
@@ -46,7 +46,7 @@ static int teardown(void **state)
 
 static plm_val input(const fixture *f, plm_tape *tape, plm_shape shape)
 {
-    return plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, shape, f->x), &(plm_input_desc) { .grad = true });
+    return plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, shape, f->x), &(plm_input_desc){ .grad = true });
 }
 
 static int64_t count_of(const plm_param *p)
@@ -120,7 +120,7 @@ static void check_gradients(fixture *f, plm_shape x)
         at += count_of(p);
     }
     plm_gradcheck_result r;
-    const bool good = plm_gradcheck(f->ctx, apply_loaded, f, in, n, &(plm_gradcheck_desc) { .step = 2e-3 }, &r);
+    const bool good = plm_gradcheck(f->ctx, apply_loaded, f, in, n, &(plm_gradcheck_desc){ .step = 2e-3 }, &r);
     assert_ok(f->ctx);
     if (!good)
         fail_msg("input %d at %lld: backward %g, difference quotient %g (worst %g of %lld)", r.input,
@@ -132,10 +132,10 @@ static void conv_norm_pool(fixture *f, int64_t channels, int64_t out)
 {
     f->g       = plm_graph_new(f->ctx);
     plm_node h = plm_nn_input(f->g, plm_shape_of(channels, 4, 4));
-    h          = plm_nn_conv2d(h, &(plm_conv2d_desc) { .out = out, .pad = 1, .bias = true });
-    h          = plm_nn_relu(plm_nn_batch_norm(h, &(plm_batch_norm_desc) { .affine = true }), NULL);
-    h          = plm_nn_flatten(plm_nn_max_pool2d(h, &(plm_pool2d_desc) { .kernel = 2 }));
-    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc) { .out = 3, .bias = true }), "y");
+    h          = plm_nn_conv2d(h, &(plm_conv2d_desc){ .out = out, .pad = 1, .bias = true });
+    h          = plm_nn_relu(plm_nn_batch_norm(h, &(plm_batch_norm_desc){ .affine = true }), NULL);
+    h          = plm_nn_flatten(plm_nn_max_pool2d(h, &(plm_pool2d_desc){ .kernel = 2 }));
+    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc){ .out = 3, .bias = true }), "y");
     check_gradients(f, plm_shape_of(2, channels, 4, 4));
 }
 
@@ -170,11 +170,11 @@ static void test_gradients_of_a_residual_block(void **state)
     f->g             = plm_graph_new(f->ctx);
     const plm_node x = plm_nn_input(f->g, plm_shape_of(5, 4, 4));
     const plm_node a = plm_nn_relu(plm_nn_batch_norm(x, NULL), NULL);
-    const plm_node s = plm_nn_conv2d(a, &(plm_conv2d_desc) { .out = 6, .kernel = 1, .stride = 2 });
-    plm_node       h = plm_nn_conv2d(a, &(plm_conv2d_desc) { .out = 6, .stride = 2, .pad = 1 });
-    h                = plm_nn_conv2d(plm_nn_tanh(h, NULL), &(plm_conv2d_desc) { .out = 6, .pad = 1 });
+    const plm_node s = plm_nn_conv2d(a, &(plm_conv2d_desc){ .out = 6, .kernel = 1, .stride = 2 });
+    plm_node       h = plm_nn_conv2d(a, &(plm_conv2d_desc){ .out = 6, .stride = 2, .pad = 1 });
+    h                = plm_nn_conv2d(plm_nn_tanh(h, NULL), &(plm_conv2d_desc){ .out = 6, .pad = 1 });
     h                = plm_nn_add(plm_nn_add(h, s), h); /* h twice */
-    h                = plm_nn_flatten(plm_nn_avg_pool2d(plm_nn_sigmoid(h, NULL), &(plm_pool2d_desc) { .kernel = 2 }));
+    h                = plm_nn_flatten(plm_nn_avg_pool2d(plm_nn_sigmoid(h, NULL), &(plm_pool2d_desc){ .kernel = 2 }));
     plm_graph_output(h, "y");
     check_gradients(f, plm_shape_of(3, 5, 4, 4));
 }
@@ -200,7 +200,7 @@ static void test_values_of_kept_nodes(void **state)
     fixture *f       = *state;
     f->g             = plm_graph_new(f->ctx);
     const plm_node x = plm_nn_input(f->g, plm_shape_of(3, 8, 8));
-    const plm_node c = plm_nn_conv2d(x, &(plm_conv2d_desc) { .name = "c", .out = 12, .pad = 1 });
+    const plm_node c = plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = "c", .out = 12, .pad = 1 });
     const plm_node n = plm_nn_batch_norm(c, NULL), r = plm_nn_relu(n, NULL);
     const plm_node side = plm_nn_tanh(c, NULL); /* leads nowhere */
     plm_graph_output(plm_nn_flatten(r), "y");
@@ -213,7 +213,7 @@ static void test_values_of_kept_nodes(void **state)
     assert_ok(f->ctx);
     const plm_val w = plm_tape_param(f->other, plm_graph_param_named(f->g, "c.weight"));
     const plm_val want_c =
-        plm_conv2d(input(f, f->other, plm_shape_of(2, 3, 8, 8)), w, plm_none, &(plm_conv2d_op_desc) { .pad = 1 });
+        plm_conv2d(input(f, f->other, plm_shape_of(2, 3, 8, 8)), w, plm_none, &(plm_conv2d_op_desc){ .pad = 1 });
     const plm_val want[] = { plm_batch_norm(want_c, plm_none, plm_none, NULL, NULL, NULL), plm_tanh(want_c) };
     const plm_val got[]  = { plm_node_value(n, f->tape), plm_node_value(side, f->tape) };
     for (int i = 0; i < 2; i++) {
@@ -223,7 +223,7 @@ static void test_values_of_kept_nodes(void **state)
         assert_all_close(f->a, f->want, 2 * 12 * 64, 1e-5);
     }
     assert_int_equal(plm_node_value(x, f->tape).id, in.id);
-    assert_int_equal(plm_node_value((plm_node) { f->g, plm_graph_node_count(f->g) - 1 }, f->tape).id,
+    assert_int_equal(plm_node_value((plm_node){ f->g, plm_graph_node_count(f->g) - 1 }, f->tape).id,
                      y.id);                                                        /* the output */
     y = plm_mean(plm_square(plm_add(y, plm_scale(plm_flatten(got[1]), 2))), NULL); /* a kept value goes on */
     assert_true(plm_backward(y));
@@ -259,9 +259,9 @@ static void test_graph_behind_a_graph(void **state)
     f->g       = plm_graph_new(f->ctx);
     f->h       = plm_graph_new(f->ctx);
     plm_graph_output(
-        plm_nn_conv2d(plm_nn_input(f->g, plm_shape_of(3, 6, 6)), &(plm_conv2d_desc) { .name = "c", .out = 20 }), NULL);
+        plm_nn_conv2d(plm_nn_input(f->g, plm_shape_of(3, 6, 6)), &(plm_conv2d_desc){ .name = "c", .out = 20 }), NULL);
     const plm_node x = plm_nn_input(f->h, plm_shape_of(20, 4, 4));
-    const plm_node y = plm_nn_conv2d(x, &(plm_conv2d_desc) { .name = "d", .out = 20, .pad = 1 });
+    const plm_node y = plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = "d", .out = 20, .pad = 1 });
     plm_graph_output(plm_nn_flatten(plm_nn_add(plm_nn_tanh(x, NULL), plm_nn_add(y, x))), NULL);
     assert_true(plm_graph_init(f->g, PLM_INIT_AGD) && plm_graph_init(f->h, PLM_INIT_AGD));
     plm_param *c = plm_graph_param(f->g, 0), *d = plm_graph_param(f->h, 0);
@@ -277,7 +277,7 @@ static void test_graph_behind_a_graph(void **state)
 
     const plm_val ein = input(f, f->other, plm_shape_of(2, 3, 6, 6));
     const plm_val e   = plm_conv2d(ein, plm_tape_param(f->other, c), plm_none, NULL);
-    const plm_val z   = plm_conv2d(e, plm_tape_param(f->other, d), plm_none, &(plm_conv2d_op_desc) { .pad = 1 });
+    const plm_val z   = plm_conv2d(e, plm_tape_param(f->other, d), plm_none, &(plm_conv2d_op_desc){ .pad = 1 });
     const plm_val w   = plm_flatten(plm_add(plm_tanh(e), plm_add(z, e)));
     assert_true(plm_val_read(w, f->b, 2 * 320));
     assert_true(plm_backward(plm_mean(plm_square(w), NULL)));
@@ -295,8 +295,8 @@ static void test_parameter_in_use_before_the_first_apply(void **state)
     fixture *f = *state;
     f->g       = plm_graph_new(f->ctx);
     plm_node h = plm_nn_input(f->g, plm_shape_of(3, 6, 6));
-    h          = plm_nn_conv2d(h, &(plm_conv2d_desc) { .name = "c", .out = 20 });
-    plm_graph_output(plm_nn_flatten(plm_nn_conv2d(h, &(plm_conv2d_desc) { .name = "d", .out = 17 })), NULL);
+    h          = plm_nn_conv2d(h, &(plm_conv2d_desc){ .name = "c", .out = 20 });
+    plm_graph_output(plm_nn_flatten(plm_nn_conv2d(h, &(plm_conv2d_desc){ .name = "d", .out = 17 })), NULL);
     assert_true(plm_graph_init(f->g, PLM_INIT_AGD));
     plm_param *d = plm_graph_param_named(f->g, "d.weight");
     plm_tape_param(f->tape, d);

@@ -82,11 +82,11 @@ static void test_kept(void **state)
     for (int i = 0; i < plm_graph_node_count(opened); i++)
         if (plm_graph_node_info(opened, i, &info) && strcmp(info.kind, "tanh") == 0) kept = i;
     static float x[INPUT];
-    plm_tape    *tape = plm_tape_new(ctx, &(plm_tape_desc) { .eval = true });
+    plm_tape    *tape = plm_tape_new(ctx, &(plm_tape_desc){ .eval = true });
     plm_graph_apply(opened, plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(1, 3, 8, 8), x)));
-    assert_true(plm_shape_equal(plm_val_shape(plm_node_value((plm_node) { opened, kept }, tape)), plm_shape_of(1, 7)));
+    assert_true(plm_shape_equal(plm_val_shape(plm_node_value((plm_node){ opened, kept }, tape)), plm_shape_of(1, 7)));
     assert_ok(ctx);
-    plm_node_value((plm_node) { opened, kept - 1 }, tape);
+    plm_node_value((plm_node){ opened, kept - 1 }, tape);
     assert_int_not_equal(plm_ctx_status(ctx), PLM_OK);
     plm_ctx_clear(ctx);
     plm_tape_free(tape);
@@ -99,8 +99,8 @@ static void test_bytes(void **state)
 {
     plm_ctx   *ctx = *state;
     plm_graph *net = plm_graph_new(ctx);
-    plm_node   x   = plm_nn_linear(plm_nn_input(net, plm_shape_of(3)), &(plm_linear_desc) { .name = "fc", .out = 2 });
-    plm_graph_output(plm_nn_relu(x, &(plm_relu_desc) { .scale = PLM_SQRT2 }), NULL);
+    plm_node   x   = plm_nn_linear(plm_nn_input(net, plm_shape_of(3)), &(plm_linear_desc){ .name = "fc", .out = 2 });
+    plm_graph_output(plm_nn_relu(x, &(plm_relu_desc){ .scale = PLM_SQRT2 }), NULL);
     const float w[] = { 1, 2, 3, 4, 5, 6 };
     assert_true(plm_param_write(plm_graph_param(net, 0), w, 6));
     assert_true(plm_graph_save(net, path));
@@ -148,8 +148,8 @@ static void test_load_foreign(void **state)
     plm_ctx   *ctx = *state;
     plm_graph *net = plm_graph_new(ctx);
     plm_node   x   = plm_nn_input(net, plm_shape_of(2));
-    x              = plm_nn_linear(x, &(plm_linear_desc) { .name = "fc", .out = 3, .bias = true });
-    plm_graph_output(plm_nn_batch_norm(x, &(plm_batch_norm_desc) { .name = "bn" }), NULL);
+    x              = plm_nn_linear(x, &(plm_linear_desc){ .name = "fc", .out = 3, .bias = true });
+    plm_graph_output(plm_nn_batch_norm(x, &(plm_batch_norm_desc){ .name = "bn" }), NULL);
     float data[17] = { 0 };
     for (int i = 2; i < 17; i++) data[i] = (float)i;
     write_tensors(path,
@@ -235,11 +235,11 @@ static void test_refused_calls(void **state)
     plm_node x = plm_nn_input(net, plm_shape_of(4));
     assert_false(plm_graph_save(net, path));
     assert_error(ctx, PLM_ERR_STATE, "no output");
-    x = plm_nn_relu(x, &(plm_relu_desc) { .scale = 1e308 * 10 });
+    x = plm_nn_relu(x, &(plm_relu_desc){ .scale = 1e308 * 10 });
     plm_graph_output(x, NULL);
     assert_false(plm_graph_save(net, path));
     assert_error(ctx, PLM_ERR_ARGUMENT, "a number inf");
-    plm_graph_set_normalization(net, &(plm_normalization) { .channels = 3 });
+    plm_graph_set_normalization(net, &(plm_normalization){ .channels = 3 });
     assert_false(plm_graph_save(net, path));
     assert_error(ctx, PLM_ERR_ARGUMENT, "the normalisation has 3 channels, the input 4");
     assert_int_equal(access(path, F_OK), -1);

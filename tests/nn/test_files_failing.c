@@ -93,7 +93,7 @@ static void test_stopped(void **state)
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
     size_t stopped       = 0;
     for (size_t at = 0; at < size; at += 97) {
-        setrlimit(RLIMIT_FSIZE, &(struct rlimit) { .rlim_cur = at, .rlim_max = limit.rlim_max });
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){ .rlim_cur = at, .rlim_max = limit.rlim_max });
         const bool ok = plm_graph_save(net, file);
         setrlimit(RLIMIT_FSIZE, &limit); /* cmocka writes, too */
         assert_false(ok);
@@ -163,7 +163,7 @@ static void fail_each(attempt *call, bool in_use, int least)
     bool done     = false;
     for (int64_t k = 0; !done; k++) {
         test_allocator a   = { .fail_at = -1 };
-        plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 1, .allocator = test_allocator_make(&a) });
+        plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 1, .allocator = test_allocator_make(&a) });
         plm_graph     *net = filled_network(ctx, 1);
         float          y[2 * OUTPUT], z[2 * OUTPUT];
         plm_graph_set_classes(net, some_classes, 5);

@@ -13,8 +13,8 @@ static int setup(void **state)
     if (test_ctx_setup(state) != 0) return -1;
     plm_graph *net = whole_network(*state);
     fill_network(net, 1);
-    plm_graph_set_classes(net, (const char *const[]) { "a", "b" }, 2);
-    plm_graph_set_normalization(net, &(plm_normalization) { .channels = 1, .mean = { 0.5 }, .std = { 0.25 } });
+    plm_graph_set_classes(net, (const char *const[]){ "a", "b" }, 2);
+    plm_graph_set_normalization(net, &(plm_normalization){ .channels = 1, .mean = { 0.5 }, .std = { 0.25 } });
     const bool saved = plm_graph_save(net, path);
     plm_graph_free(net);
     return saved ? 0 : -1;
@@ -160,7 +160,7 @@ static void test_on_error(void **state)
 {
     (void)state;
     heard    h   = { 0 };
-    plm_ctx *ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 2, .on_error = hear, .on_error_user = &h });
+    plm_ctx *ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 2, .on_error = hear, .on_error_user = &h });
     write_described(NET(NODE("relu", "r", "[0]", ",\"scale\":-1")), "", "");
     assert_null(plm_graph_open(ctx, bad));
     assert_int_equal(h.calls, 1);
@@ -284,7 +284,7 @@ static void test_json_memory(void **state)
 {
     plm_ctx *ctx = *state;
     bool     ok  = false;
-    cJSON_InitHooks(&(cJSON_Hooks) { json_malloc, json_free });
+    cJSON_InitHooks(&(cJSON_Hooks){ json_malloc, json_free });
     for (json_fails_at = 0; !ok; json_fails_at += json_fails_at < 20 ? 1 : 7) {
         json_calls     = 0;
         plm_graph *net = plm_graph_open(ctx, path);

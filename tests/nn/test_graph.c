@@ -12,7 +12,7 @@ typedef struct {
 static int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 2 }))) return -1;
+    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 2 }))) return -1;
     f->g       = plm_graph_new(f->ctx);
     f->other   = plm_graph_new(f->ctx);
     f->x       = plm_nn_input(f->g, plm_shape_of(3, 8, 8));
@@ -35,7 +35,7 @@ static int teardown(void **state)
 
 static plm_node conv(plm_node x, const char *name, int64_t out)
 {
-    return plm_nn_conv2d(x, &(plm_conv2d_desc) { .name = name, .out = out, .pad = 1 });
+    return plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = name, .out = out, .pad = 1 });
 }
 
 static plm_node_info info_of(const plm_graph *g, int i)
@@ -50,8 +50,8 @@ static void test_names_come_from_kind_and_number(void **state)
     fixture *f = *state;
     plm_node h = plm_nn_relu(plm_nn_batch_norm(conv(f->x, NULL, 4), NULL), NULL);
     h          = plm_nn_add(h, plm_nn_relu(conv(h, "mine", 4), NULL));
-    h = plm_nn_avg_pool2d(plm_nn_max_pool2d(h, &(plm_pool2d_desc) { .kernel = 2 }), &(plm_pool2d_desc) { .kernel = 2 });
-    h = plm_nn_sigmoid(plm_nn_tanh(plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc) { .out = 2 }), NULL), NULL);
+    h = plm_nn_avg_pool2d(plm_nn_max_pool2d(h, &(plm_pool2d_desc){ .kernel = 2 }), &(plm_pool2d_desc){ .kernel = 2 });
+    h = plm_nn_sigmoid(plm_nn_tanh(plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc){ .out = 2 }), NULL), NULL);
     assert_ok(f->ctx);
     static const char *const names[] = { "input0",  "conv2d0", "batch_norm0", "relu0",       "mine",
                                          "relu1",   "add0",    "max_pool2d0", "avg_pool2d0", "flatten0",
@@ -102,13 +102,13 @@ static void test_names_are_unique(void **state)
 {
     fixture *f = *state;
     conv(f->x, "same", 4);
-    const plm_node second = plm_nn_relu(f->x, &(plm_relu_desc) { .name = "same" });
+    const plm_node second = plm_nn_relu(f->x, &(plm_relu_desc){ .name = "same" });
     assert_int_equal(second.id, -1);
     assert_ptr_equal(second.graph, f->g);
     assert_error(f->ctx, PLM_ERR_ARGUMENT, "relu at same: the name is taken by a conv2d");
     assert_int_equal(plm_graph_node_count(f->g), 2);
     plm_graph_scope(f->g, "elsewhere");
-    assert_true(plm_nn_relu(f->x, &(plm_relu_desc) { .name = "same" }).id > 0);
+    assert_true(plm_nn_relu(f->x, &(plm_relu_desc){ .name = "same" }).id > 0);
     assert_ok(f->ctx);
 }
 
@@ -117,7 +117,7 @@ static void test_queries_of_a_residual_network(void **state)
 {
     fixture *f = *state;
     plm_graph_free(f->other);
-    plm_graph *g = f->other = net_preact(f->ctx, &(net_preact_desc) { .blocks = { 1, 2, 1 } });
+    plm_graph *g = f->other = net_preact(f->ctx, &(net_preact_desc){ .blocks = { 1, 2, 1 } });
     assert_ok(f->ctx);
     const plm_graph_info info = plm_graph_summary(g);
     /* stem, 4 blocks of two, shortcuts of layers 2 and 3, linear; the longest path leaves out the shortcuts */
@@ -180,8 +180,8 @@ static void test_what_a_node_says(void **state)
 {
     fixture       *f = *state;
     const plm_node c =
-        plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 5, .kernel = 3, .stride = 2, .bias = true });
-    const plm_node b    = plm_nn_batch_norm(c, &(plm_batch_norm_desc) { .name = "b", .affine = true });
+        plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 5, .kernel = 3, .stride = 2, .bias = true });
+    const plm_node b    = plm_nn_batch_norm(c, &(plm_batch_norm_desc){ .name = "b", .affine = true });
     const plm_node s    = plm_nn_add(b, c);
     const plm_node deep = plm_nn_add(f->x, conv(f->x, "d", 3)); /* the longer path comes second */
     assert_ok(f->ctx);
@@ -211,7 +211,7 @@ static void test_what_a_node_says(void **state)
     plm_node_info none;
     assert_false(plm_graph_node_info(f->g, 6, &none));
     assert_error(f->ctx, PLM_ERR_ARGUMENT, "plm_graph_node_info: node 6 of 6");
-    assert_int_equal(plm_node_shape((plm_node) { NULL, -1 }).rank, 0);
+    assert_int_equal(plm_node_shape((plm_node){ NULL, -1 }).rank, 0);
 }
 
 /* Extents whose multiply-adds are beyond 64 bits: a number all the same, the largest. */
@@ -230,7 +230,7 @@ static void test_multiply_adds_beyond_counting(void **state)
 static void test_fcn_of_the_zoo(void **state)
 {
     fixture *f = *state;
-    plm_graph_output(plm_zoo_fcn(f->x, 10, &(plm_fcn_desc) { .depth = 4, .width = 32 }), "logits");
+    plm_graph_output(plm_zoo_fcn(f->x, 10, &(plm_fcn_desc){ .depth = 4, .width = 32 }), "logits");
     assert_ok(f->ctx);
     static const char *const names[] = { "initial", "layers.0", "layers.1", "final" };
     assert_int_equal(plm_graph_layer_count(f->g), 4);

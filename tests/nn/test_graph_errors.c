@@ -14,7 +14,7 @@ typedef struct {
 static int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 2 }))) return -1;
+    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 2 }))) return -1;
     f->g       = plm_graph_new(f->ctx);
     f->other   = plm_graph_new(f->ctx);
     f->x       = plm_nn_input(f->g, plm_shape_of(3, 8, 8));
@@ -47,8 +47,8 @@ static void test_nodes_of_elsewhere(void **state)
     assert_error(f->ctx, PLM_ERR_ARGUMENT, "tanh at tanh0: input 0 is an empty node");
     plm_graph_output(empty, "y");
     assert_error(f->ctx, PLM_ERR_ARGUMENT, "plm_graph_output: the node is empty");
-    assert_int_equal(plm_nn_relu((plm_node) { NULL, -1 }, NULL).id, -1); /* knows no context: nothing to say it to */
-    plm_node_keep((plm_node) { NULL, -1 });
+    assert_int_equal(plm_nn_relu((plm_node){ NULL, -1 }, NULL).id, -1); /* knows no context: nothing to say it to */
+    plm_node_keep((plm_node){ NULL, -1 });
     assert_ok(f->ctx);
 }
 
@@ -66,35 +66,35 @@ typedef struct {
     {                              \
         return expression;         \
     }
-BAD(linear_on_image, plm_nn_linear(f->x, &(plm_linear_desc) { .name = "fc", .out = 4 }))
-BAD(linear_without_out, plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc) { .name = "fc" }))
+BAD(linear_on_image, plm_nn_linear(f->x, &(plm_linear_desc){ .name = "fc", .out = 4 }))
+BAD(linear_without_out, plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc){ .name = "fc" }))
 BAD(linear_null, plm_nn_linear(plm_nn_flatten(f->x), NULL))
-BAD(linear_huge, plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc) { .name = "fc", .out = INT64_MAX / 8 }))
-BAD(conv_on_vector, plm_nn_conv2d(plm_nn_flatten(f->x), &(plm_conv2d_desc) { .name = "c", .out = 4 }))
-BAD(conv_without_out, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .kernel = 3 }))
-BAD(conv_negative_out, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = -2 }))
-BAD(conv_kernel, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 4, .kernel = -1 }))
-BAD(conv_stride, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 4, .stride = -2 }))
-BAD(conv_pad, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 4, .pad = -1 }))
-BAD(conv_window, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 4, .kernel = 11, .pad = 1 }))
-BAD(conv_huge_pad, plm_nn_conv2d(f->x, &(plm_conv2d_desc) { .name = "c", .out = 4, .pad = INT_MAX }))
+BAD(linear_huge, plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc){ .name = "fc", .out = INT64_MAX / 8 }))
+BAD(conv_on_vector, plm_nn_conv2d(plm_nn_flatten(f->x), &(plm_conv2d_desc){ .name = "c", .out = 4 }))
+BAD(conv_without_out, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .kernel = 3 }))
+BAD(conv_negative_out, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = -2 }))
+BAD(conv_kernel, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .kernel = -1 }))
+BAD(conv_stride, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .stride = -2 }))
+BAD(conv_pad, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .pad = -1 }))
+BAD(conv_window, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .kernel = 11, .pad = 1 }))
+BAD(conv_huge_pad, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .pad = INT_MAX }))
 BAD(norm_rank,
     plm_nn_batch_norm(plm_nn_input(f->other = (plm_graph_free(f->other), plm_graph_new(f->ctx)), plm_shape_of(3, 4)),
-                      &(plm_batch_norm_desc) { .name = "bn" }))
-BAD(norm_eps, plm_nn_batch_norm(f->x, &(plm_batch_norm_desc) { .name = "bn", .eps = -1 }))
-BAD(norm_momentum, plm_nn_batch_norm(f->x, &(plm_batch_norm_desc) { .name = "bn", .momentum = 1.5 }))
+                      &(plm_batch_norm_desc){ .name = "bn" }))
+BAD(norm_eps, plm_nn_batch_norm(f->x, &(plm_batch_norm_desc){ .name = "bn", .eps = -1 }))
+BAD(norm_momentum, plm_nn_batch_norm(f->x, &(plm_batch_norm_desc){ .name = "bn", .momentum = 1.5 }))
 BAD(pool_without_kernel, plm_nn_max_pool2d(f->x, NULL))
-BAD(pool_on_vector, plm_nn_avg_pool2d(plm_nn_flatten(f->x), &(plm_pool2d_desc) { .name = "p", .kernel = 2 }))
-BAD(pool_stride, plm_nn_max_pool2d(f->x, &(plm_pool2d_desc) { .name = "p", .kernel = 2, .stride = -1 }))
-BAD(pool_pad, plm_nn_avg_pool2d(f->x, &(plm_pool2d_desc) { .name = "p", .kernel = 2, .pad = 2 }))
-BAD(pool_window, plm_nn_max_pool2d(f->x, &(plm_pool2d_desc) { .name = "p", .kernel = 9 }))
-BAD(relu_scale, plm_nn_relu(f->x, &(plm_relu_desc) { .name = "r", .scale = -1 }))
+BAD(pool_on_vector, plm_nn_avg_pool2d(plm_nn_flatten(f->x), &(plm_pool2d_desc){ .name = "p", .kernel = 2 }))
+BAD(pool_stride, plm_nn_max_pool2d(f->x, &(plm_pool2d_desc){ .name = "p", .kernel = 2, .stride = -1 }))
+BAD(pool_pad, plm_nn_avg_pool2d(f->x, &(plm_pool2d_desc){ .name = "p", .kernel = 2, .pad = 2 }))
+BAD(pool_window, plm_nn_max_pool2d(f->x, &(plm_pool2d_desc){ .name = "p", .kernel = 9 }))
+BAD(relu_scale, plm_nn_relu(f->x, &(plm_relu_desc){ .name = "r", .scale = -1 }))
 BAD(add_shapes, plm_nn_add(f->x, plm_nn_flatten(f->x)))
 BAD(second_input, plm_nn_input(f->g, plm_shape_of(2)))
 BAD(input_rank_0, plm_nn_input(f->g, plm_shape_from(0, NULL)))
 BAD(input_rank_6, plm_nn_input(f->g, plm_shape_of(1, 1, 1, 1, 1, 1)))
 BAD(input_extent, plm_nn_input(f->g, plm_shape_of(3, 0, 8)))
-BAD(fcn_depth, plm_zoo_fcn(f->x, 10, &(plm_fcn_desc) { .depth = 1 }))
+BAD(fcn_depth, plm_zoo_fcn(f->x, 10, &(plm_fcn_desc){ .depth = 1 }))
 BAD(fcn_classes, plm_zoo_fcn(f->x, 0, NULL))
 
 static const bad bads[] = {
@@ -149,7 +149,7 @@ static void test_bad_descs(void **state)
         assert_int_equal(plm_graph_layer_count(f->g), layers);
         assert_error(f->ctx, bads[i].status, bads[i].sentence);
     }
-    plm_graph_output(plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc) { .name = "fc", .out = 4 }), NULL);
+    plm_graph_output(plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc){ .name = "fc", .out = 4 }), NULL);
     assert_true(plm_graph_init(f->g, PLM_INIT_AGD));
     static const float x[2 * 192] = { 1 };
     assert_true(plm_val_ok(
@@ -160,7 +160,7 @@ static void test_bad_descs(void **state)
 static void test_growing_after_use(void **state)
 {
     fixture       *f = *state;
-    const plm_node y = plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc) { .name = "fc", .out = 4 });
+    const plm_node y = plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc){ .name = "fc", .out = 4 });
     plm_graph_output(y, "logits");
     plm_graph_output(y, "again");
     assert_error(f->ctx, PLM_ERR_STATE, "plm_graph_output: the graph has an output already (logits)");
@@ -182,7 +182,7 @@ static void test_what_apply_refuses(void **state)
     fixture           *f          = *state;
     static const float x[2 * 192] = { 1 };
     const plm_val      good       = plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3, 8, 8), x));
-    const plm_node     y          = plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc) { .name = "fc", .out = 4 });
+    const plm_node     y          = plm_nn_linear(plm_nn_flatten(f->x), &(plm_linear_desc){ .name = "fc", .out = 4 });
     float              out[8];
 
     plm_graph_apply(f->g, good);
@@ -219,7 +219,7 @@ static void test_tape_of_another_context(void **state)
     fixture           *f          = *state;
     static const float x[2 * 192] = { 1 };
     plm_graph_output(plm_nn_flatten(f->x), NULL);
-    plm_ctx      *ctx  = plm_ctx_new(&(plm_ctx_desc) { .threads = 1 });
+    plm_ctx      *ctx  = plm_ctx_new(&(plm_ctx_desc){ .threads = 1 });
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const plm_val v    = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3, 8, 8), x));
     const plm_val y    = plm_graph_apply(f->g, v);

@@ -16,7 +16,7 @@ typedef struct {
 static int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc) { .seed = 3, .threads = 2 }))) return -1;
+    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc){ .seed = 3, .threads = 2 }))) return -1;
     f->a   = calloc(ROOM, sizeof(float));
     f->b   = calloc(ROOM, sizeof(float));
     *state = f;
@@ -45,11 +45,11 @@ static plm_graph *network(plm_ctx *ctx, bool more)
     const plm_node        x    = plm_nn_input(g, plm_shape_of(12, 4, 4));
     const plm_conv2d_desc up   = { .name = "up", .out = 20, .pad = 1, .bias = true },
                           down = { .name = "down", .out = 7, .pad = 1 };
-    if (more) plm_nn_relu(plm_nn_conv2d(x, &(plm_conv2d_desc) { .name = "first", .out = 3 }), NULL);
+    if (more) plm_nn_relu(plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = "first", .out = 3 }), NULL);
     plm_node h = plm_nn_conv2d(plm_nn_conv2d(x, &up), &down);
-    h          = plm_nn_batch_norm(h, &(plm_batch_norm_desc) { .name = "norm", .affine = true });
-    h          = plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc) { .name = "narrow", .out = 30, .bias = true });
-    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc) { .name = "wide", .out = 50 }), NULL);
+    h          = plm_nn_batch_norm(h, &(plm_batch_norm_desc){ .name = "norm", .affine = true });
+    h          = plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc){ .name = "narrow", .out = 30, .bias = true });
+    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc){ .name = "wide", .out = 50 }), NULL);
     return g;
 }
 
@@ -191,7 +191,7 @@ static void test_threads_do_not_matter_and_seeds_do(void **state)
     fixture *f = *state;
     for (int scheme = PLM_INIT_AGD; scheme <= PLM_INIT_PYTORCH; scheme++)
         for (uint64_t seed = 3; seed < 5; seed++) {
-            f->ctx2 = plm_ctx_new(&(plm_ctx_desc) { .seed = seed, .threads = 1 });
+            f->ctx2 = plm_ctx_new(&(plm_ctx_desc){ .seed = seed, .threads = 1 });
             f->g    = network(f->ctx, false);
             f->h    = network(f->ctx2, false);
             assert_true(plm_graph_init(f->g, (plm_init)scheme) && plm_graph_init(f->h, (plm_init)scheme));
@@ -252,7 +252,7 @@ static void test_optimiser_keeps_what_was_written(void **state)
         assert_memory_equal(f->a, f->b, (size_t)count * sizeof(float));
     }
     plm_optimizer_free(f->o);
-    f->o = plm_agd_new(f->g, &(plm_agd_desc) { .reinit = true });
+    f->o = plm_agd_new(f->g, &(plm_agd_desc){ .reinit = true });
     read(f->h, "features.4.weight", f->b);
     assert_true(plm_param_read(kept, f->a, n));
     assert_memory_equal(f->a, f->b, (size_t)n * sizeof(float));
@@ -266,8 +266,8 @@ static void test_reinit_of_each_optimiser(void **state)
     assert_true(plm_graph_init(f->h, PLM_INIT_PYTORCH));
     for (int adam = 0; adam < 2; adam++) {
         assert_true(plm_graph_init(f->g, PLM_INIT_AGD));
-        f->o = adam ? plm_adam_new(f->g, &(plm_adam_desc) { .reinit = true })
-                    : plm_sgd_new(f->g, &(plm_sgd_desc) { .reinit = true });
+        f->o = adam ? plm_adam_new(f->g, &(plm_adam_desc){ .reinit = true })
+                    : plm_sgd_new(f->g, &(plm_sgd_desc){ .reinit = true });
         assert_same_weights(f, f->g, f->h);
         plm_optimizer_free(f->o);
         f->o = NULL;

@@ -18,7 +18,7 @@ typedef struct {
 static int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 2 }))) return -1;
+    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 2 }))) return -1;
     f->tape  = plm_tape_new(f->ctx, NULL);
     f->other = plm_tape_new(f->ctx, NULL);
     f->x     = calloc(ROOM, sizeof(float));
@@ -53,17 +53,17 @@ static plm_graph *network(plm_ctx *ctx, bool keep)
 {
     plm_graph     *g = plm_graph_new(ctx);
     const plm_node x = plm_nn_input(g, plm_shape_of(3, 8, 8));
-    const plm_node c = plm_nn_conv2d(x, &(plm_conv2d_desc) { .name = "c1", .out = 12, .pad = 1 });
-    const plm_node n = plm_nn_batch_norm(c, &(plm_batch_norm_desc) { .name = "n1", .affine = true });
-    const plm_node r = plm_nn_max_pool2d(plm_nn_relu(n, NULL), &(plm_pool2d_desc) { .kernel = 2 });
-    const plm_node d = plm_nn_conv2d(r, &(plm_conv2d_desc) { .name = "c2", .out = 12, .pad = 1, .bias = true });
-    const plm_node l = plm_nn_linear(plm_nn_flatten(plm_nn_add(d, r)), &(plm_linear_desc) { .name = "l1", .out = 20 });
-    const plm_node y = plm_nn_relu(l, &(plm_relu_desc) { .scale = PLM_SQRT2 });
+    const plm_node c = plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = "c1", .out = 12, .pad = 1 });
+    const plm_node n = plm_nn_batch_norm(c, &(plm_batch_norm_desc){ .name = "n1", .affine = true });
+    const plm_node r = plm_nn_max_pool2d(plm_nn_relu(n, NULL), &(plm_pool2d_desc){ .kernel = 2 });
+    const plm_node d = plm_nn_conv2d(r, &(plm_conv2d_desc){ .name = "c2", .out = 12, .pad = 1, .bias = true });
+    const plm_node l = plm_nn_linear(plm_nn_flatten(plm_nn_add(d, r)), &(plm_linear_desc){ .name = "l1", .out = 20 });
+    const plm_node y = plm_nn_relu(l, &(plm_relu_desc){ .scale = PLM_SQRT2 });
     if (keep) {
         plm_node_keep(n);
         plm_node_keep(l);
     }
-    plm_graph_output(plm_nn_linear(y, &(plm_linear_desc) { .name = "l2", .out = 5, .bias = true }), "y");
+    plm_graph_output(plm_nn_linear(y, &(plm_linear_desc){ .name = "l2", .out = 5, .bias = true }), "y");
     plm_graph_init(g, PLM_INIT_PYTORCH);
     return g;
 }
@@ -110,7 +110,7 @@ static void test_fused_and_unfused_agree(void **state)
     f->g       = network(f->ctx, false);
     f->h       = network(f->ctx, true);
     for (int eval = 0; eval < 2; eval++) {
-        plm_tape     *tape = plm_tape_new(f->ctx, &(plm_tape_desc) { .eval = eval });
+        plm_tape     *tape = plm_tape_new(f->ctx, &(plm_tape_desc){ .eval = eval });
         const plm_val y    = plm_graph_apply(f->g, plm_tape_input(tape, images(f, BATCH)));
         assert_true(plm_val_read(y, f->a, BATCH * 5));
         assert_true(plm_backward(loss_of(y)));
@@ -149,13 +149,13 @@ static void test_the_same_network_in_eager_ops(void **state)
 
     plm_tape     *t = f->other;
     const plm_val x = plm_tape_input(t, images(f, BATCH));
-    const plm_val c = plm_conv2d(x, param(t, f->g, "c1.weight"), plm_none, &(plm_conv2d_op_desc) { .pad = 1 });
+    const plm_val c = plm_conv2d(x, param(t, f->g, "c1.weight"), plm_none, &(plm_conv2d_op_desc){ .pad = 1 });
     const plm_val b = plm_batch_norm(c, param(t, f->g, "n1.weight"), param(t, f->g, "n1.bias"), NULL, NULL, NULL);
-    const plm_val r = plm_max_pool2d(plm_relu(b, NULL), &(plm_pool2d_op_desc) { .kernel = 2 });
+    const plm_val r = plm_max_pool2d(plm_relu(b, NULL), &(plm_pool2d_op_desc){ .kernel = 2 });
     const plm_val d =
-        plm_conv2d(r, param(t, f->g, "c2.weight"), param(t, f->g, "c2.bias"), &(plm_conv2d_op_desc) { .pad = 1 });
+        plm_conv2d(r, param(t, f->g, "c2.weight"), param(t, f->g, "c2.bias"), &(plm_conv2d_op_desc){ .pad = 1 });
     const plm_val l = plm_linear(plm_flatten(plm_add(d, r)), param(t, f->g, "l1.weight"), plm_none);
-    y               = plm_linear(plm_relu(l, &(plm_relu_op_desc) { .scale = PLM_SQRT2 }), param(t, f->g, "l2.weight"),
+    y               = plm_linear(plm_relu(l, &(plm_relu_op_desc){ .scale = PLM_SQRT2 }), param(t, f->g, "l2.weight"),
                                  param(t, f->g, "l2.bias"));
     assert_ok(f->ctx);
     assert_true(plm_val_read(y, f->b, BATCH * 5));
@@ -173,7 +173,7 @@ static void test_trained_weights_in_a_fresh_graph(void **state)
     fixture *f           = *state;
     f->g                 = network(f->ctx, false);
     f->h                 = network(f->ctx, false);
-    plm_optimizer *sgd   = plm_sgd_new(f->g, &(plm_sgd_desc) { .lr = 0.01 });
+    plm_optimizer *sgd   = plm_sgd_new(f->g, &(plm_sgd_desc){ .lr = 0.01 });
     bool           steps = sgd != NULL;
     for (int i = 0; i < 3 && steps; i++) {
         steps = plm_backward(loss_of(plm_graph_apply(f->g, plm_tape_input(f->tape, images(f, BATCH))))) &&
@@ -204,12 +204,12 @@ static void test_norm_with_a_scaled_relu(void **state)
 {
     fixture       *f = *state;
     const plm_node x = plm_nn_input(f->g = plm_graph_new(f->ctx), plm_shape_of(3, 8, 8));
-    plm_graph_output(plm_nn_relu(plm_nn_batch_norm(x, NULL), &(plm_relu_desc) { .scale = 3 }), NULL);
+    plm_graph_output(plm_nn_relu(plm_nn_batch_norm(x, NULL), &(plm_relu_desc){ .scale = 3 }), NULL);
     const int64_t n = BATCH * 192;
     assert_true(plm_val_read(plm_graph_apply(f->g, plm_tape_input(f->tape, images(f, BATCH))), f->a, n));
     const plm_val norm =
         plm_batch_norm(plm_tape_input(f->other, images(f, BATCH)), plm_none, plm_none, NULL, NULL, NULL);
-    assert_true(plm_val_read(plm_relu(norm, &(plm_relu_op_desc) { .scale = 3 }), f->b, n));
+    assert_true(plm_val_read(plm_relu(norm, &(plm_relu_op_desc){ .scale = 3 }), f->b, n));
     to_double(f, f->b, n);
     assert_all_close(f->a, f->want, n, 1e-6);
 }
@@ -219,7 +219,7 @@ static void test_norm_with_a_scaled_relu(void **state)
 static void test_batches_of_any_size(void **state)
 {
     fixture  *f    = *state;
-    plm_tape *eval = plm_tape_new(f->ctx, &(plm_tape_desc) { .eval = true });
+    plm_tape *eval = plm_tape_new(f->ctx, &(plm_tape_desc){ .eval = true });
     f->g           = network(f->ctx, false);
     for (int64_t n = 0; n < 40; n++) { /* one by one */
         const plm_tensor one = plm_tensor_wrap(PLM_F32, plm_shape_of(1, 3, 8, 8), f->x + n * 192);
@@ -245,9 +245,9 @@ static void read_statistics(const plm_graph *g, float *dst)
 static void test_evaluation_and_training(void **state)
 {
     fixture  *f       = *state;
-    plm_tape *eval    = plm_tape_new(f->ctx, &(plm_tape_desc) { .eval = true });
-    plm_tape *silent  = plm_tape_new(f->ctx, &(plm_tape_desc) { .eval = true, .no_grad = true });
-    plm_tape *no_grad = plm_tape_new(f->ctx, &(plm_tape_desc) { .no_grad = true });
+    plm_tape *eval    = plm_tape_new(f->ctx, &(plm_tape_desc){ .eval = true });
+    plm_tape *silent  = plm_tape_new(f->ctx, &(plm_tape_desc){ .eval = true, .no_grad = true });
+    plm_tape *no_grad = plm_tape_new(f->ctx, &(plm_tape_desc){ .no_grad = true });
     float     before[24], after[24], y[4][BATCH * 5];
     f->g = network(f->ctx, false);
     read_statistics(f->g, before);
@@ -289,7 +289,7 @@ static void test_frozen_parameters(void **state)
     for (int round = 0; round < 3; round++) { /* free, frozen, free again */
         plm_param_freeze(c1, round == 1);
         plm_param_freeze(l1, round == 1);
-        plm_optimizer *forget = round ? NULL : plm_sgd_new(f->g, &(plm_sgd_desc) { .lr = 1e-30 });
+        plm_optimizer *forget = round ? NULL : plm_sgd_new(f->g, &(plm_sgd_desc){ .lr = 1e-30 });
         assert_true(plm_backward(loss_of(plm_graph_apply(f->g, plm_tape_input(f->tape, images(f, BATCH))))));
         plm_tape_reset(f->tape);
         assert_true(plm_param_read_grad(c2, round ? f->b : f->a, count_of(c2)));

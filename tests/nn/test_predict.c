@@ -15,10 +15,10 @@ typedef struct {
 static int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 2 }))) return -1;
+    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 2 }))) return -1;
     f->g    = net_vgg(f->ctx);
     f->tape = plm_tape_new(f->ctx, NULL);
-    f->eval = plm_tape_new(f->ctx, &(plm_tape_desc) { .eval = true });
+    f->eval = plm_tape_new(f->ctx, &(plm_tape_desc){ .eval = true });
     f->x    = calloc(MOST * IN, sizeof(float));
     f->y    = calloc((MOST + 1) * CLASSES, sizeof(float));
     f->want = calloc(MOST * CLASSES, sizeof(float));

@@ -31,7 +31,7 @@ static bool training_start(training *t, const plm_ctx_desc *desc, builder build)
     t->net       = t->ctx ? build(t->ctx) : NULL;
     t->optimizer = t->ctx ? plm_agd_new(t->net, NULL) : NULL;
     t->tape      = plm_tape_new(t->ctx, NULL);
-    t->eval      = plm_tape_new(t->ctx, &(plm_tape_desc) { .eval = true, .no_grad = true });
+    t->eval      = plm_tape_new(t->ctx, &(plm_tape_desc){ .eval = true, .no_grad = true });
     return t->optimizer && t->tape && t->eval;
 }
 
@@ -73,12 +73,12 @@ static const plm_ctx_desc usual = { .seed = 11, .threads = 2 };
 
 static plm_graph *residual(plm_ctx *ctx)
 {
-    return net_preact(ctx, &(net_preact_desc) { .blocks = { 1, 1, 1 } });
+    return net_preact(ctx, &(net_preact_desc){ .blocks = { 1, 1, 1 } });
 }
 
 static plm_graph *residual_tiny(plm_ctx *ctx)
 {
-    return net_preact(ctx, &(net_preact_desc) { .blocks = { 0, 1, 0 } });
+    return net_preact(ctx, &(net_preact_desc){ .blocks = { 0, 1, 0 } });
 }
 
 /* 12 channels all the way: no multiple of any block. */
@@ -87,11 +87,11 @@ static plm_graph *twelve(plm_ctx *ctx)
     plm_graph *g = plm_graph_new(ctx);
     plm_node   h = plm_nn_input(g, plm_shape_of(12, 9, 9));
     for (int i = 0; i < 3; i++) {
-        h = plm_nn_conv2d(h, &(plm_conv2d_desc) { .out = 12, .pad = 1 });
+        h = plm_nn_conv2d(h, &(plm_conv2d_desc){ .out = 12, .pad = 1 });
         h = plm_nn_relu(plm_nn_batch_norm(h, NULL), NULL);
     }
-    h = plm_nn_max_pool2d(h, &(plm_pool2d_desc) { .kernel = 3, .stride = 2, .pad = 1 });
-    plm_graph_output(plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc) { .out = 7 }), "y");
+    h = plm_nn_max_pool2d(h, &(plm_pool2d_desc){ .kernel = 3, .stride = 2, .pad = 1 });
+    plm_graph_output(plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc){ .out = 7 }), "y");
     return g;
 }
 
@@ -282,7 +282,7 @@ static void test_graph_without_parameters_freed_before_its_values(void **state)
     plm_graph *g = plm_graph_new(f->one.ctx);
     plm_graph_output(plm_nn_tanh(plm_nn_input(g, plm_shape_of(3)), NULL), NULL);
     const plm_tensor x   = plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3), f->x);
-    const plm_val    out = plm_graph_apply(g, plm_tape_input_with(f->one.tape, x, &(plm_input_desc) { .grad = true }));
+    const plm_val    out = plm_graph_apply(g, plm_tape_input_with(f->one.tape, x, &(plm_input_desc){ .grad = true }));
     assert_true(plm_val_ok(out));
     plm_graph_free(g);
     assert_false(plm_val_ok(out));

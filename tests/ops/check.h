@@ -52,7 +52,7 @@ static inline int checking_setup(void **state)
 {
     checking *k = calloc(1, sizeof *k);
     k->c        = *state;
-    k->ctx      = plm_ctx_new(&(plm_ctx_desc) { .threads = 2 });
+    k->ctx      = plm_ctx_new(&(plm_ctx_desc){ .threads = 2 });
     *state      = k;
     return k->ctx ? 0 : -1;
 }
@@ -120,7 +120,7 @@ static inline void check_op(checking *k, const op_case *c, uint64_t seed, bool g
     plm_tensor    x[MAX_OPERANDS];
     for (int i = 0; i < c->n; i++) {
         x[i]  = plm_tensor_wrap(PLM_F32, c->in[i], k->x[i]);
-        in[i] = plm_tape_input_with(tape, x[i], &(plm_input_desc) { .grad = true });
+        in[i] = plm_tape_input_with(tape, x[i], &(plm_input_desc){ .grad = true });
     }
     void         *user = (void *)(uintptr_t)c->user;
     const plm_val y    = c->f(tape, in, c->n, user);
@@ -181,7 +181,7 @@ static inline int run_table(op_case *cases, int n, const struct CMUnitTest *othe
 {
     struct CMUnitTest tests[128] = { 0 };
     for (int i = 0; i < n; i++)
-        tests[i] = (struct CMUnitTest) { cases[i].name, check_case, checking_setup, checking_teardown, &cases[i] };
+        tests[i] = (struct CMUnitTest){ cases[i].name, check_case, checking_setup, checking_teardown, &cases[i] };
     for (int i = 0; i < n_others; i++) tests[n + i] = others[i];
     return _cmocka_run_group_tests("cases", tests, (size_t)(n + n_others), NULL, NULL);
 }

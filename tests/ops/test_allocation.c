@@ -11,12 +11,12 @@ static const int64_t label[2] = { 0, 2 };
 static bool step(plm_tape *tape, plm_param *p, float *loss)
 {
     const plm_val in =
-        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3), x), &(plm_input_desc) { .grad = true });
+        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3), x), &(plm_input_desc){ .grad = true });
     const plm_val w = plm_tape_param(tape, p);
     const plm_val h = plm_relu(plm_add(plm_mul(in, w), plm_tanh(in)), NULL);
-    const plm_val m = plm_mean(h, &(plm_reduce_desc) { .axes = (int[]) { 0 }, .count = 1, .keep = true });
+    const plm_val m = plm_mean(h, &(plm_reduce_desc){ .axes = (int[]){ 0 }, .count = 1, .keep = true });
     const plm_val d = plm_div(plm_sub(h, m), plm_exp(plm_scale(m, -0.5)));
-    const plm_val t = plm_transpose(plm_reshape(d, plm_shape_of(3, 2)), (int[]) { 1, 0 });
+    const plm_val t = plm_transpose(plm_reshape(d, plm_shape_of(3, 2)), (int[]){ 1, 0 });
     const plm_val l =
         plm_add(plm_cross_entropy(t, plm_tensor_wrap(PLM_I64, plm_shape_of(2), label)),
                 plm_mse_onehot(plm_softmax(t, 1), plm_tensor_wrap(PLM_I64, plm_shape_of(2), label), NULL));
@@ -31,10 +31,10 @@ static bool live(int64_t k, int *failures)
 {
     test_allocator counting = { .fail_at = k };
     bool           reached  = true;
-    plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc) { .threads = 1, .allocator = test_allocator_make(&counting) });
+    plm_ctx       *ctx      = plm_ctx_new(&(plm_ctx_desc){ .threads = 1, .allocator = test_allocator_make(&counting) });
     if (ctx) {
         float      loss = 0;
-        plm_param *p    = plm_param_new(ctx, plm_shape_of(3), &(plm_param_desc) { .name = "w" });
+        plm_param *p    = plm_param_new(ctx, plm_shape_of(3), &(plm_param_desc){ .name = "w" });
         plm_tape  *tape = plm_tape_new(ctx, NULL);
         const bool ok   = plm_param_write(p, b, 3) && step(tape, p, &loss);
         if (!ok) {
@@ -45,7 +45,7 @@ static bool live(int64_t k, int *failures)
         }
         reached          = counting.calls > k;
         counting.fail_at = -1;
-        if (!p) p = plm_param_new(ctx, plm_shape_of(3), &(plm_param_desc) { .name = "w" });
+        if (!p) p = plm_param_new(ctx, plm_shape_of(3), &(plm_param_desc){ .name = "w" });
         if (!tape) tape = plm_tape_new(ctx, NULL);
         plm_tape_reset(tape);
         const bool again = plm_param_write(p, b, 3) && step(tape, p, &loss);
@@ -71,7 +71,7 @@ static void test_kth_allocation_fails(void **state)
 static void test_second_step_allocates_nothing(void **state)
 {
     plm_ctx   *ctx   = *state;
-    plm_param *p     = plm_param_new(ctx, plm_shape_of(3), &(plm_param_desc) { .name = "w" });
+    plm_param *p     = plm_param_new(ctx, plm_shape_of(3), &(plm_param_desc){ .name = "w" });
     plm_tape  *tape  = plm_tape_new(ctx, NULL);
     float      first = 0, loss = 0;
     uint64_t   allocations = 0;

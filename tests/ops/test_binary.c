@@ -105,7 +105,7 @@ static void test_long(void **state)
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const plm_val va   = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(n, c), a));
     const plm_val vb =
-        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(n, 1), b), &(plm_input_desc) { .grad = true });
+        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(n, 1), b), &(plm_input_desc){ .grad = true });
     const plm_val vy    = plm_mul(va, vb);
     bool          ok    = plm_val_read(vy, y, n * c) && plm_backward(plm_sum(vy, NULL)) && plm_val_grad(vb, g, n);
     int64_t       wrong = 0;
@@ -131,7 +131,7 @@ static void test_same_value_twice(void **state)
     float         g[3];
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const plm_val v =
-        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(3), x), &(plm_input_desc) { .grad = true });
+        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(3), x), &(plm_input_desc){ .grad = true });
     /* x + x, x * x and x - x in one sum: d = 2 + 2 x + 0 */
     const plm_val y = plm_add(plm_add(plm_add(v, v), plm_mul(v, v)), plm_sub(v, v));
     assert_true(plm_backward(plm_sum(y, NULL)));

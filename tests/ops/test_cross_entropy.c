@@ -54,7 +54,7 @@ static void test_edges(void **state)
     float         g[4];
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const plm_val f =
-        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 2), x), &(plm_input_desc) { .grad = true });
+        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 2), x), &(plm_input_desc){ .grad = true });
     const plm_val loss = plm_cross_entropy(f, plm_tensor_wrap(PLM_I64, plm_shape_of(2), label));
     assert_close((double)plm_val_item(loss), (10000 + log(2)) / 2, 0, 1e-7);
     assert_true(plm_backward(loss) && plm_val_grad(f, g, 4));

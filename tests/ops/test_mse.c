@@ -36,7 +36,7 @@ static void test_targets(void **state)
     float         g[4];
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const plm_val vf =
-        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(4, 1), f), &(plm_input_desc) { .grad = true });
+        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(4, 1), f), &(plm_input_desc){ .grad = true });
     const plm_val vy   = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(4, 1), y));
     const plm_val loss = plm_mse(vf, vy);
     assert_close((double)plm_val_item(loss), 5, 0, 1e-7);
@@ -60,7 +60,7 @@ static void test_errors(void **state)
 
 int main(void)
 {
-    op_case                 cases[]  = { MSE("scalars", ((plm_shape) { 0 })), MSE("[1,1]", plm_shape_of(1, 1)),
+    op_case                 cases[]  = { MSE("scalars", ((plm_shape){ 0 })), MSE("[1,1]", plm_shape_of(1, 1)),
                                          MSE("[3,17]", plm_shape_of(3, 17)), MSE("[2,3,5,7]", plm_shape_of(2, 3, 5, 7)) };
     const struct CMUnitTest others[] = { checking_test(test_random_shapes), ctx_test(test_targets),
                                          ctx_test(test_errors) };

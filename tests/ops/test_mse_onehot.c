@@ -22,7 +22,7 @@ static plm_val apply(plm_tape *tape, const plm_val *in, int n, void *user)
     int64_t           labels[MOST];
     for (int64_t i = 0; i < s.dim[0]; i++) labels[i] = label_of(i, s.dim[1]);
     const plm_val loss = a->op(in[0], plm_tensor_wrap(PLM_I64, plm_shape_of(s.dim[0]), labels),
-                               a->target != 0 ? &(plm_onehot_desc) { a->target } : NULL);
+                               a->target != 0 ? &(plm_onehot_desc){ a->target } : NULL);
     memset(labels, 0xff, sizeof labels);
     return loss;
 }
@@ -39,18 +39,18 @@ static void naive(const op_case *c, const double *const *x, double *y)
     *y = a->op == plm_mse_onehot ? sum / (double)(n * classes) : sum / (2 * (double)classes) / (double)n;
 }
 
-#define LOSS(label, t, s)                                                                                       \
-    { .name  = "mse_onehot " label,                                                                             \
-      .f     = apply,                                                                                           \
-      .user  = &(attributes) { plm_mse_onehot, t },                                                             \
-      .naive = naive,                                                                                           \
-      .n     = 1,                                                                                               \
-      .in    = { s } },                                                                                            \
-    {                                                                                                           \
-        .name = "square_loss " label, .f = apply, .user = &(attributes) { plm_square_loss, t }, .naive = naive, \
-        .n = 1, .in = {                                                                                         \
-            s                                                                                                   \
-        }                                                                                                       \
+#define LOSS(label, t, s)                                                                                              \
+    { .name  = "mse_onehot " label,                                                                                    \
+      .f     = apply,                                                                                                  \
+      .user  = &(attributes){ plm_mse_onehot, t },                                                                     \
+      .naive = naive,                                                                                                  \
+      .n     = 1,                                                                                                      \
+      .in    = { s } },                                                                                                   \
+    {                                                                                                                  \
+        .name = "square_loss " label, .f = apply, .user = &(attributes){ plm_square_loss, t }, .naive = naive, .n = 1, \
+        .in = {                                                                                                        \
+            s                                                                                                          \
+        }                                                                                                              \
     }
 
 static void test_random_shapes(void **state)
@@ -90,7 +90,7 @@ static void test_errors(void **state)
     };
     for (int i = 0; i < (int)(sizeof row / sizeof *row); i++) {
         const plm_val f = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, row[i].f, x));
-        assert_false(plm_val_ok(plm_mse_onehot(f, row[i].labels, &(plm_onehot_desc) { row[i].target })));
+        assert_false(plm_val_ok(plm_mse_onehot(f, row[i].labels, &(plm_onehot_desc){ row[i].target })));
         assert_error(ctx, row[i].status, row[i].sentence);
     }
 }

@@ -15,7 +15,7 @@ typedef struct {
 static int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    f->ctx     = plm_ctx_new(&(plm_ctx_desc) { .threads = 2 });
+    f->ctx     = plm_ctx_new(&(plm_ctx_desc){ .threads = 2 });
     f->values  = calloc(2 * 17 * 6, sizeof(float));
     f->plain   = calloc(2 * 17 * 6, sizeof(float));
     f->blocked = calloc(2 * 17 * 6, sizeof(float));
@@ -38,7 +38,7 @@ static int teardown(void **state)
 
 static plm_val root2_relu(plm_val x)
 {
-    return plm_relu(x, &(plm_relu_op_desc) { .scale = PLM_SQRT2 });
+    return plm_relu(x, &(plm_relu_op_desc){ .scale = PLM_SQRT2 });
 }
 
 static plm_val third(plm_val x)
@@ -111,8 +111,8 @@ static void check_channels(fixture *f, int64_t c)
     const plm_shape   s      = plm_shape_of(2, c, 3, 2);
     const plm__layout layout = blocked_by_16(s), plain = plm__layout_plain(s);
     const int64_t     n = plm_shape_count(s);
-    f->p                = plm_param_new(f->ctx, s, &(plm_param_desc) { .name = "p" });
-    f->q                = plm_param_new(f->ctx, s, &(plm_param_desc) { .name = "q" });
+    f->p                = plm_param_new(f->ctx, s, &(plm_param_desc){ .name = "p" });
+    f->q                = plm_param_new(f->ctx, s, &(plm_param_desc){ .name = "q" });
     test_fill(f->values, n, (uint64_t)c, -2, 2);
     assert_true(plm_param_write(f->p, f->values, n));
     test_fill(f->values, n, (uint64_t)c + 1, -2, 2);
@@ -165,7 +165,7 @@ static void test_layout_is_kept(void **state)
     fixture          *f      = *state;
     const plm_shape   s      = plm_shape_of(2, 3, 3, 2);
     const plm__layout layout = blocked_by_16(s);
-    f->p                     = plm_param_new(f->ctx, s, &(plm_param_desc) { .name = "p" });
+    f->p                     = plm_param_new(f->ctx, s, &(plm_param_desc){ .name = "p" });
     assert_true(plm__param_set_home(f->p, &layout));
     plm_tape *tape = plm_tape_new(f->ctx, NULL);
     for (int i = 0; i < (int)(sizeof unary / sizeof *unary); i++) {

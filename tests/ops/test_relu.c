@@ -64,7 +64,7 @@ static void test_derivative_at_zero(void **state)
     float         g[2];
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const plm_val v =
-        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2), x), &(plm_input_desc) { .grad = true });
+        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2), x), &(plm_input_desc){ .grad = true });
     assert_true(plm_backward(plm_sum(plm_relu(v, NULL), NULL)) && plm_val_grad(v, g, 2));
     assert_close((double)g[0], 0, 0, 0);
     assert_close((double)g[1], 1, 0, 0);
@@ -87,14 +87,14 @@ static void test_errors(void **state)
     const float   x[]  = { 1 };
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const plm_val v    = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(1), x));
-    plm_relu(v, &(plm_relu_op_desc) { .scale = -1 });
+    plm_relu(v, &(plm_relu_op_desc){ .scale = -1 });
     assert_error(ctx, PLM_ERR_ARGUMENT, "relu: desc.scale is -1, expected a positive number");
 }
 
 int main(void)
 {
     op_case cases[] = {
-        RELU("scalar", NULL, ((plm_shape) { 0 })),
+        RELU("scalar", NULL, ((plm_shape){ 0 })),
         RELU("n = 1", NULL, plm_shape_of(1, 1)),
         RELU("[3,17]", NULL, plm_shape_of(3, 17)),
         RELU("scale sqrt 2", &root2, plm_shape_of(2, 12, 3, 3)),

@@ -47,7 +47,7 @@ static void test_value_and_view(void **state)
     float         g[2];
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const plm_val v =
-        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2), x), &(plm_input_desc) { .grad = true });
+        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2), x), &(plm_input_desc){ .grad = true });
     const plm_val y = plm_add(plm_reshape(v, plm_shape_of(2, 1)), plm_reshape(plm_square(v), plm_shape_of(-1, 1)));
     assert_true(plm_backward(plm_sum(plm_mul(y, y), NULL)) && plm_val_grad(v, g, 2));
     for (int i = 0; i < 2; i++) { /* (x + x^2)^2 */
@@ -77,7 +77,7 @@ static void test_errors(void **state)
         plm_reshape(plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3), x)), bad[i].asked);
         assert_error(ctx, PLM_ERR_SHAPE, bad[i].sentence);
     }
-    plm_flatten(plm_tape_input(tape, plm_tensor_wrap(PLM_F32, (plm_shape) { 0 }, x)));
+    plm_flatten(plm_tape_input(tape, plm_tensor_wrap(PLM_F32, (plm_shape){ 0 }, x)));
     assert_error(ctx, PLM_ERR_SHAPE, "flatten: a scalar [] has no axis 0");
 }
 
@@ -86,8 +86,8 @@ int main(void)
     op_case cases[] = {
         VIEW("reshape", plm_shape_of(2, 6), SHAPE(3, { 3, 2, 2 }), plm_shape_of(3, 2, 2)),
         VIEW("inferred", plm_shape_of(2, 17), SHAPE(2, { -1, 2 }), plm_shape_of(17, 2)),
-        VIEW("to a scalar", plm_shape_of(1, 1), SHAPE(0), ((plm_shape) { 0 })),
-        VIEW("of a scalar", ((plm_shape) { 0 }), SHAPE(2, { 1, -1 }), plm_shape_of(1, 1)),
+        VIEW("to a scalar", plm_shape_of(1, 1), SHAPE(0), ((plm_shape){ 0 })),
+        VIEW("of a scalar", ((plm_shape){ 0 }), SHAPE(2, { 1, -1 }), plm_shape_of(1, 1)),
         VIEW("flatten images", plm_shape_of(2, 3, 4, 5), NULL, plm_shape_of(2, 60)),
         VIEW("flatten one axis", plm_shape_of(5), NULL, plm_shape_of(5, 1)),
     };

@@ -28,17 +28,17 @@ static void naive(const op_case *c, const double *const *x, double *y)
     }
 }
 
-#define ALONG(a, label, s)                                                                                      \
-    { .name  = "softmax " label,                                                                                \
-      .f     = apply,                                                                                           \
-      .user  = &(attributes) { plm_softmax, a },                                                                \
-      .naive = naive,                                                                                           \
-      .n     = 1,                                                                                               \
-      .in    = { s },                                                                                           \
-      .out   = s },                                                                                               \
-    {                                                                                                           \
-        .name = "log_softmax " label, .f = apply, .user = &(attributes) { plm_log_softmax, a }, .naive = naive, \
-        .n = 1, .in = { s }, .out = s                                                                           \
+#define ALONG(a, label, s)                                                                                             \
+    { .name  = "softmax " label,                                                                                       \
+      .f     = apply,                                                                                                  \
+      .user  = &(attributes){ plm_softmax, a },                                                                        \
+      .naive = naive,                                                                                                  \
+      .n     = 1,                                                                                                      \
+      .in    = { s },                                                                                                  \
+      .out   = s },                                                                                                      \
+    {                                                                                                                  \
+        .name = "log_softmax " label, .f = apply, .user = &(attributes){ plm_log_softmax, a }, .naive = naive, .n = 1, \
+        .in = { s }, .out = s                                                                                          \
     }
 
 static void test_random_shapes(void **state)
@@ -97,7 +97,7 @@ static void test_errors(void **state)
     assert_error(ctx, PLM_ERR_ARGUMENT, "softmax: there is no axis 2 in [2,3]");
     plm_log_softmax(plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3), x)), -3);
     assert_error(ctx, PLM_ERR_ARGUMENT, "log_softmax: there is no axis -3 in [2,3]");
-    plm_softmax(plm_tape_input(tape, plm_tensor_wrap(PLM_F32, (plm_shape) { 0 }, x)), 0);
+    plm_softmax(plm_tape_input(tape, plm_tensor_wrap(PLM_F32, (plm_shape){ 0 }, x)), 0);
     assert_error(ctx, PLM_ERR_ARGUMENT, "softmax: there is no axis 0 in []");
 }
 

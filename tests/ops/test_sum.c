@@ -12,7 +12,7 @@ static plm_val apply(plm_tape *tape, const plm_val *in, int n, void *user)
     (void)tape, (void)n;
     const attributes *a = user;
     return a->op(in[0],
-                 a->count < 0 ? NULL : &(plm_reduce_desc) { .axes = a->axes, .count = a->count, .keep = a->keep });
+                 a->count < 0 ? NULL : &(plm_reduce_desc){ .axes = a->axes, .count = a->count, .keep = a->keep });
 }
 
 static bool is_reduced(const attributes *a, int axis, int rank)
@@ -41,17 +41,17 @@ static void naive(const op_case *c, const double *const *x, double *y)
     }
 }
 
-#define OVER(label, s, y, kept, many, ...)                                                                  \
-    { .name  = "sum " label,                                                                                \
-      .f     = apply,                                                                                       \
-      .user  = &(attributes) { plm_sum, { __VA_ARGS__ }, many, kept },                                      \
-      .naive = naive,                                                                                       \
-      .n     = 1,                                                                                           \
-      .in    = { s },                                                                                       \
-      .out   = y },                                                                                           \
-    {                                                                                                       \
-        .name = "mean " label, .f = apply, .user = &(attributes) { plm_mean, { __VA_ARGS__ }, many, kept }, \
-        .naive = naive, .n = 1, .in = { s }, .out = y                                                       \
+#define OVER(label, s, y, kept, many, ...)                                                                 \
+    { .name  = "sum " label,                                                                               \
+      .f     = apply,                                                                                      \
+      .user  = &(attributes){ plm_sum, { __VA_ARGS__ }, many, kept },                                      \
+      .naive = naive,                                                                                      \
+      .n     = 1,                                                                                          \
+      .in    = { s },                                                                                      \
+      .out   = y },                                                                                          \
+    {                                                                                                      \
+        .name = "mean " label, .f = apply, .user = &(attributes){ plm_mean, { __VA_ARGS__ }, many, kept }, \
+        .naive = naive, .n = 1, .in = { s }, .out = y                                                      \
     }
 
 static void test_random_shapes(void **state)
@@ -81,7 +81,7 @@ static void test_long(void **state)
     float got[3];
     bool  ok = true;
     for (int t = 0; t < 3; t++) {
-        plm_ctx  *ctx  = plm_ctx_new(&(plm_ctx_desc) { .threads = t + 1 });
+        plm_ctx  *ctx  = plm_ctx_new(&(plm_ctx_desc){ .threads = t + 1 });
         plm_tape *tape = plm_tape_new(ctx, NULL);
         got[t] = plm_val_item(plm_sum(plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(N), x)), NULL));
         ok     = ok && plm_ctx_status(ctx) == PLM_OK;
@@ -102,8 +102,8 @@ static void test_wide(void **state)
     test_fill(x, N * C, 3, -1, 2);
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const plm_val v    = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(N, C), x));
-    const bool    ok = plm_val_read(plm_sum(v, &(plm_reduce_desc) { .axes = (int[]) { 0 }, .count = 1 }), columns, C) &&
-                    plm_val_read(plm_sum(v, &(plm_reduce_desc) { .axes = (int[]) { -1 }, .count = 1 }), rows, N);
+    const bool    ok   = plm_val_read(plm_sum(v, &(plm_reduce_desc){ .axes = (int[]){ 0 }, .count = 1 }), columns, C) &&
+                    plm_val_read(plm_sum(v, &(plm_reduce_desc){ .axes = (int[]){ -1 }, .count = 1 }), rows, N);
     double want_rows[N] = { 0 }, want_columns[C] = { 0 };
     for (int i = 0; i < N; i++)
         for (int j = 0; j < C; j++) {
@@ -131,7 +131,7 @@ static void test_errors(void **state)
                 { { 0 }, -2, "sum: desc.count is" } };
     for (int i = 0; i < (int)(sizeof bad / sizeof *bad); i++) {
         const plm_val v = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3), x));
-        assert_false(plm_val_ok(plm_sum(v, &(plm_reduce_desc) { .axes = bad[i].axes, .count = bad[i].count })));
+        assert_false(plm_val_ok(plm_sum(v, &(plm_reduce_desc){ .axes = bad[i].axes, .count = bad[i].count })));
         assert_error(ctx, PLM_ERR_ARGUMENT, bad[i].sentence);
     }
 }
@@ -139,8 +139,8 @@ static void test_errors(void **state)
 int main(void)
 {
     op_case cases[] = {
-        OVER("scalar", ((plm_shape) { 0 }), ((plm_shape) { 0 }), false, -1, 0),
-        OVER("all", plm_shape_of(3, 17), ((plm_shape) { 0 }), false, -1, 0),
+        OVER("scalar", ((plm_shape){ 0 }), ((plm_shape){ 0 }), false, -1, 0),
+        OVER("all", plm_shape_of(3, 17), ((plm_shape){ 0 }), false, -1, 0),
         OVER("rows", plm_shape_of(4, 12), plm_shape_of(4), false, 1, 1),
         OVER("columns", plm_shape_of(4, 17), plm_shape_of(17), false, 1, 0),
         OVER("all but channels", plm_shape_of(2, 3, 4, 5), plm_shape_of(3), false, 3, 0, 2, 3),

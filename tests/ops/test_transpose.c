@@ -21,10 +21,9 @@ static void naive(const op_case *c, const double *const *x, double *y)
     }
 }
 
-#define ORDER(label, s, y, ...)                                                                                \
-    {                                                                                                          \
-        .name = label, .f = apply, .user = (const int[]) { __VA_ARGS__ }, .naive = naive, .n = 1, .in = { s }, \
-        .out = y                                                                                               \
+#define ORDER(label, s, y, ...)                                                                                        \
+    {                                                                                                                  \
+        .name = label, .f = apply, .user = (const int[]){ __VA_ARGS__ }, .naive = naive, .n = 1, .in = { s }, .out = y \
     }
 
 static void test_random_shapes(void **state)
@@ -58,14 +57,14 @@ static void test_errors(void **state)
     }
     plm_transpose(plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3), x)), NULL);
     assert_error(ctx, PLM_ERR_ARGUMENT, "transpose: perm is NULL");
-    plm_transpose((plm_val) { tape, -1, 0 }, bad[0]);
+    plm_transpose((plm_val){ tape, -1, 0 }, bad[0]);
     assert_error(ctx, PLM_ERR_ARGUMENT, "transpose: operand 0 is empty");
 }
 
 int main(void)
 {
     op_case cases[] = {
-        ORDER("scalar", ((plm_shape) { 0 }), ((plm_shape) { 0 }), 0),
+        ORDER("scalar", ((plm_shape){ 0 }), ((plm_shape){ 0 }), 0),
         ORDER("n = 1", plm_shape_of(1), plm_shape_of(1), 0),
         ORDER("matrix", plm_shape_of(3, 17), plm_shape_of(17, 3), 1, 0),
         ORDER("identity", plm_shape_of(3, 4, 5), plm_shape_of(3, 4, 5), 0, 1, 2),

@@ -65,10 +65,10 @@ static void naive_twice(const op_case *c, const double *const *x, double *y)
         .name = #o " " label, .f = apply_twice, .user = &op_##o, .naive = naive_twice, .n = 1, .in = { s }, .out = s, \
         .lo = from, .hi = to, .gap = away                                                                             \
     }
-#define CASES(o, from, to, away)                                                                             \
-    ONE(o, "scalar", ((plm_shape) { 0 }), from, to, away), ONE(o, "n = 1", plm_shape_of(1), from, to, away), \
-        ONE(o, "[3,17]", plm_shape_of(3, 17), from, to, away),                                               \
-        ONE(o, "[2,3,5,7]", plm_shape_of(2, 3, 5, 7), from, to, away),                                       \
+#define CASES(o, from, to, away)                                                                            \
+    ONE(o, "scalar", ((plm_shape){ 0 }), from, to, away), ONE(o, "n = 1", plm_shape_of(1), from, to, away), \
+        ONE(o, "[3,17]", plm_shape_of(3, 17), from, to, away),                                              \
+        ONE(o, "[2,3,5,7]", plm_shape_of(2, 3, 5, 7), from, to, away),                                      \
         TWO(o, "two consumers", plm_shape_of(3, 12), from, to, away)
 
 static void test_random_shapes(void **state)
@@ -97,7 +97,7 @@ static void run(plm_ctx *ctx, plm_val (*op)(plm_val), const float *x, int64_t n,
 {
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const plm_val v =
-        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(n), x), &(plm_input_desc) { .grad = true });
+        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(n), x), &(plm_input_desc){ .grad = true });
     const plm_val out = op(v);
     assert_true(plm_val_read(out, y, n));
     assert_true(!g || (plm_backward(plm_sum(out, NULL)) && plm_val_grad(v, g, n)));

@@ -24,7 +24,7 @@ typedef struct {
 static inline int small_setup(void **state)
 {
     small *s = calloc(1, sizeof *s);
-    if (!s || !(s->ctx = plm_ctx_new(&(plm_ctx_desc) { .seed = 5, .threads = 2 }))) return -1;
+    if (!s || !(s->ctx = plm_ctx_new(&(plm_ctx_desc){ .seed = 5, .threads = 2 }))) return -1;
     s->tape   = plm_tape_new(s->ctx, NULL);
     s->x      = calloc(SMALL_ROOM, sizeof(float));
     s->buffer = calloc(SMALL_ROOM, sizeof(float));
@@ -64,10 +64,10 @@ static inline plm_graph *small_network(plm_ctx *ctx, int64_t width, bool bias)
 {
     plm_graph *g = plm_graph_new(ctx);
     plm_node   h = plm_nn_input(g, plm_shape_of(3, 4, 4));
-    h            = plm_nn_conv2d(h, &(plm_conv2d_desc) { .name = "first", .out = width, .pad = 1, .bias = bias });
-    h            = plm_nn_conv2d(plm_nn_relu(h, NULL), &(plm_conv2d_desc) { .name = "square", .out = width, .pad = 1 });
-    h            = plm_nn_conv2d(plm_nn_tanh(h, NULL), &(plm_conv2d_desc) { .name = "taps1", .out = 5, .kernel = 1 });
-    h            = plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc) { .name = "last", .out = 4, .bias = bias });
+    h            = plm_nn_conv2d(h, &(plm_conv2d_desc){ .name = "first", .out = width, .pad = 1, .bias = bias });
+    h            = plm_nn_conv2d(plm_nn_relu(h, NULL), &(plm_conv2d_desc){ .name = "square", .out = width, .pad = 1 });
+    h            = plm_nn_conv2d(plm_nn_tanh(h, NULL), &(plm_conv2d_desc){ .name = "taps1", .out = 5, .kernel = 1 });
+    h            = plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc){ .name = "last", .out = 4, .bias = bias });
     plm_graph_output(h, "y");
     return g;
 }
@@ -92,7 +92,7 @@ static inline void small_backward(small *s, int64_t from, int64_t n, double fact
     const plm_tensor x    = plm_tensor_wrap(PLM_F32, plm_shape_of(n, 3, 4, 4), s->x + from * 48);
     const plm_val    y    = plm_graph_apply(s->g, plm_tape_input(s->tape, x));
     const plm_val    loss = plm_scale(plm_mean(plm_square(plm_add(y, plm_exp(y))), NULL), factor);
-    const bool       ok   = plm_backward_with(loss, &(plm_backward_desc) { .more = more });
+    const bool       ok   = plm_backward_with(loss, &(plm_backward_desc){ .more = more });
     assert_ok(s->ctx);
     assert_true(ok);
     plm_tape_reset(s->tape);

@@ -35,41 +35,41 @@ static void check(small *s, plm_adam_desc d, rates want, int64_t width)
 
 static void test_defaults(void **state)
 {
-    check(*state, (plm_adam_desc) { 0 }, (rates) { 1e-3, 0.9, 0.999, 1e-8, 0, 0 }, 12);
+    check(*state, (plm_adam_desc){ 0 }, (rates){ 1e-3, 0.9, 0.999, 1e-8, 0, 0 }, 12);
 }
 
 static void test_large(void **state)
 {
-    check(*state, (plm_adam_desc) { .lr = 0.01 }, (rates) { 0.01, 0.9, 0.999, 1e-8, 0, 0 }, 70);
+    check(*state, (plm_adam_desc){ .lr = 0.01 }, (rates){ 0.01, 0.9, 0.999, 1e-8, 0, 0 }, 70);
 }
 
 static void test_own_betas_and_eps(void **state)
 {
-    check(*state, (plm_adam_desc) { .lr = 0.01, .beta1 = 0.5, .beta2 = 0.8, .eps = 0.1 },
-          (rates) { 0.01, 0.5, 0.8, 0.1, 0, 0 }, 17);
+    check(*state, (plm_adam_desc){ .lr = 0.01, .beta1 = 0.5, .beta2 = 0.8, .eps = 0.1 },
+          (rates){ 0.01, 0.5, 0.8, 0.1, 0, 0 }, 17);
 }
 
 /* beta1 = 0: no momentum; both 0 with a large eps: every step is lr g / (|g| + eps). */
 static void test_betas_of_exactly_zero(void **state)
 {
-    check(*state, (plm_adam_desc) { .beta1 = PLM_ZERO }, (rates) { 1e-3, 0, 0.999, 1e-8, 0, 0 }, 12);
+    check(*state, (plm_adam_desc){ .beta1 = PLM_ZERO }, (rates){ 1e-3, 0, 0.999, 1e-8, 0, 0 }, 12);
 }
 
 static void test_both_betas_of_exactly_zero(void **state)
 {
-    check(*state, (plm_adam_desc) { .beta1 = PLM_ZERO, .beta2 = PLM_ZERO, .eps = 0.01 },
-          (rates) { 1e-3, 0, 0, 0.01, 0, 0 }, 12);
+    check(*state, (plm_adam_desc){ .beta1 = PLM_ZERO, .beta2 = PLM_ZERO, .eps = 0.01 },
+          (rates){ 1e-3, 0, 0, 0.01, 0, 0 }, 12);
 }
 
 static void test_decay_is_part_of_the_gradient(void **state)
 {
-    check(*state, (plm_adam_desc) { .weight_decay = 0.3 }, (rates) { 1e-3, 0.9, 0.999, 1e-8, 0.3, 0 }, 12);
+    check(*state, (plm_adam_desc){ .weight_decay = 0.3 }, (rates){ 1e-3, 0.9, 0.999, 1e-8, 0.3, 0 }, 12);
 }
 
 static void test_clip(void **state)
 {
-    check(*state, (plm_adam_desc) { .eps = 1e-3, .clip_norm = 0.02, .weight_decay = 0.01 },
-          (rates) { 1e-3, 0.9, 0.999, 1e-3, 0.01, 0.02 }, 12);
+    check(*state, (plm_adam_desc){ .eps = 1e-3, .clip_norm = 0.02, .weight_decay = 0.01 },
+          (rates){ 1e-3, 0.9, 0.999, 1e-3, 0.01, 0.02 }, 12);
 }
 
 /* A probe takes no step: the bias correction of the next one is that of step 1. */
@@ -86,7 +86,7 @@ static void test_probe_is_no_step(void **state)
     small_compare(s, 0);
     small_backward(s, 0, SMALL_BATCH, 1, false);
     assert_true(plm_optimizer_step(s->o));
-    adam_by_hand(s, &(rates) { 1e-3, 0.9, 0.999, 1e-8, 0, 0 }, 1);
+    adam_by_hand(s, &(rates){ 1e-3, 0.9, 0.999, 1e-8, 0, 0 }, 1);
     small_compare(s, 2e-6);
 }
 

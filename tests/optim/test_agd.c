@@ -34,7 +34,7 @@ static outcome agd_by_hand(small *s, double gain)
 static void steps_by_hand(small *s, int64_t width, double gain, const char *frozen)
 {
     s->g = small_network(s->ctx, width, false);
-    s->o = plm_agd_new(s->g, &(plm_agd_desc) { .gain = gain });
+    s->o = plm_agd_new(s->g, &(plm_agd_desc){ .gain = gain });
     small_begin(s);
     if (frozen) plm_param_freeze(plm_graph_param_named(s->g, frozen), true);
     for (int step = 1; step <= 3; step++) {
@@ -83,7 +83,7 @@ static void test_gain_scales_the_step_and_nothing_else(void **state)
     double eta[2], update[2];
     for (int i = 0; i < 2; i++) {
         s->g = small_network(s->ctx, 12, false);
-        s->o = plm_agd_new(s->g, &(plm_agd_desc) { .gain = i ? 10 : 0 });
+        s->o = plm_agd_new(s->g, &(plm_agd_desc){ .gain = i ? 10 : 0 });
         small_begin(s);
         small_backward(s, 0, SMALL_BATCH, 1, false);
         assert_true(plm_optimizer_step(s->o));
@@ -103,7 +103,7 @@ static void test_tap_without_gradient_is_left_alone(void **state)
 {
     small   *s = *state;
     plm_node h = plm_nn_input(s->g = plm_graph_new(s->ctx), plm_shape_of(48, 1, 1));
-    plm_graph_output(plm_nn_conv2d(h, &(plm_conv2d_desc) { .name = "c", .out = 6, .pad = 1 }), NULL);
+    plm_graph_output(plm_nn_conv2d(h, &(plm_conv2d_desc){ .name = "c", .out = 6, .pad = 1 }), NULL);
     s->o = plm_agd_new(s->g, NULL);
     small_begin(s);
     const plm_tensor x = plm_tensor_wrap(PLM_F32, plm_shape_of(2, 48, 1, 1), s->x);
@@ -126,8 +126,8 @@ static void test_tiny_gradient_makes_no_giant_step(void **state)
     static const double sizes[] = { 1e-20, 1e-30, 1e-36 };
     small              *s       = *state;
     plm_node            h       = plm_nn_input(s->g = plm_graph_new(s->ctx), plm_shape_of(48));
-    h                           = plm_nn_linear(h, &(plm_linear_desc) { .name = "a", .out = 20 });
-    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc) { .name = "b", .out = 5 }), NULL);
+    h                           = plm_nn_linear(h, &(plm_linear_desc){ .name = "a", .out = 20 });
+    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc){ .name = "b", .out = 5 }), NULL);
     s->o = plm_agd_new(s->g, NULL);
     small_begin(s);
     for (int i = 0; i < 3; i++) {
@@ -165,7 +165,7 @@ static void test_refuses_what_it_has_no_rule_for(void **state)
     small_compare(s, 0);
 
     plm_node h = plm_nn_input(s->h = plm_graph_new(s->ctx), plm_shape_of(3));
-    plm_graph_output(plm_nn_batch_norm(h, &(plm_batch_norm_desc) { .name = "bn", .affine = true }), NULL);
+    plm_graph_output(plm_nn_batch_norm(h, &(plm_batch_norm_desc){ .name = "bn", .affine = true }), NULL);
     assert_null(plm_agd_new(s->h, NULL));
     assert_error(s->ctx, PLM_ERR_ARGUMENT, "agd: bn.weight is a norm's affine parameter, for which");
 }
@@ -179,7 +179,7 @@ static void test_bad_gain(void **state)
         const char *sentence;
     } bad[] = { { -1, "agd: gain is -1, expected a positive number" }, { INFINITY, "gain is inf" }, { NAN, "nan" } };
     for (int i = 0; i < 3; i++) {
-        assert_null(plm_agd_new(s->g, &(plm_agd_desc) { .gain = bad[i].gain }));
+        assert_null(plm_agd_new(s->g, &(plm_agd_desc){ .gain = bad[i].gain }));
         assert_error(s->ctx, PLM_ERR_ARGUMENT, bad[i].sentence);
     }
     assert_null(plm_agd_new(NULL, NULL));

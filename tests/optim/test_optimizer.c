@@ -8,7 +8,7 @@ static plm_optimizer *agd(plm_graph *g)
 
 static plm_optimizer *sgd(plm_graph *g)
 {
-    return plm_sgd_new(g, &(plm_sgd_desc) { .momentum = 0.9, .clip_norm = 0.1 });
+    return plm_sgd_new(g, &(plm_sgd_desc){ .momentum = 0.9, .clip_norm = 0.1 });
 }
 
 static plm_optimizer *adam(plm_graph *g)
@@ -112,8 +112,8 @@ static void test_unreached_parameter(void **state)
     small         *s = *state;
     const plm_node x = plm_nn_input(s->g = plm_graph_new(s->ctx), plm_shape_of(3, 4, 4));
     const plm_node h = plm_nn_flatten(x);
-    plm_nn_linear(h, &(plm_linear_desc) { .name = "aside", .out = 2 });
-    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc) { .name = "main", .out = 2 }), NULL);
+    plm_nn_linear(h, &(plm_linear_desc){ .name = "aside", .out = 2 });
+    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc){ .name = "main", .out = 2 }), NULL);
     s->o               = agd(s->g);
     const plm_tensor t = plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3, 4, 4), s->x);
     for (int i = 0; i < 2; i++) {

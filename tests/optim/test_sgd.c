@@ -34,38 +34,38 @@ static void check(small *s, plm_sgd_desc d, int64_t width)
 
 static void test_plain(void **state)
 {
-    check(*state, (plm_sgd_desc) { 0 }, 12);
+    check(*state, (plm_sgd_desc){ 0 }, 12);
 }
 
 static void test_large(void **state)
 {
-    check(*state, (plm_sgd_desc) { .momentum = 0.9 }, 70);
+    check(*state, (plm_sgd_desc){ .momentum = 0.9 }, 70);
 }
 
 static void test_momentum(void **state)
 {
-    check(*state, (plm_sgd_desc) { .lr = 0.02, .momentum = 0.9 }, 12);
+    check(*state, (plm_sgd_desc){ .lr = 0.02, .momentum = 0.9 }, 12);
 }
 
 static void test_nesterov(void **state)
 {
-    check(*state, (plm_sgd_desc) { .lr = 0.02, .momentum = 0.8, .nesterov = true }, 17);
+    check(*state, (plm_sgd_desc){ .lr = 0.02, .momentum = 0.8, .nesterov = true }, 17);
 }
 
 static void test_weight_decay(void **state)
 {
-    check(*state, (plm_sgd_desc) { .lr = 0.05, .weight_decay = 0.1 }, 12);
+    check(*state, (plm_sgd_desc){ .lr = 0.05, .weight_decay = 0.1 }, 12);
 }
 
 static void test_everything(void **state)
 {
     check(*state,
-          (plm_sgd_desc) { .lr = 0.05, .momentum = 0.5, .weight_decay = 0.1, .nesterov = true, .clip_norm = 0.1 }, 12);
+          (plm_sgd_desc){ .lr = 0.05, .momentum = 0.5, .weight_decay = 0.1, .nesterov = true, .clip_norm = 0.1 }, 12);
 }
 
 static void test_clip(void **state)
 {
-    check(*state, (plm_sgd_desc) { .clip_norm = 0.05 }, 12);
+    check(*state, (plm_sgd_desc){ .clip_norm = 0.05 }, 12);
 }
 
 static void test_clip_out_of_reach_is_none(void **state)
@@ -73,7 +73,7 @@ static void test_clip_out_of_reach_is_none(void **state)
     small *s = *state;
     for (int i = 0; i < 2; i++) {
         s->g = small_network(s->ctx, 12, true);
-        s->o = plm_sgd_new(s->g, &(plm_sgd_desc) { .clip_norm = i ? 1e6 : 0 });
+        s->o = plm_sgd_new(s->g, &(plm_sgd_desc){ .clip_norm = i ? 1e6 : 0 });
         small_begin(s);
         small_backward(s, 0, SMALL_BATCH, 1, false);
         assert_true(plm_optimizer_step(s->o));
@@ -94,7 +94,7 @@ static void test_frozen_layer_stays(void **state)
 {
     small *s = *state;
     s->g     = small_network(s->ctx, 12, true);
-    s->o     = plm_sgd_new(s->g, &(plm_sgd_desc) { .weight_decay = 0.5 });
+    s->o     = plm_sgd_new(s->g, &(plm_sgd_desc){ .weight_decay = 0.5 });
     small_begin(s);
     plm_param_freeze(plm_graph_param_named(s->g, "square.weight"), true);
     small_backward(s, 0, SMALL_BATCH, 1, false);

@@ -10,10 +10,10 @@ static inline plm_graph *digits_net(plm_ctx *ctx, bool norm)
     const plm_relu_desc gain = { .scale = PLM_SQRT2 };
     plm_graph          *net  = plm_graph_new(ctx);
     plm_node            h    = plm_nn_flatten(plm_nn_input(net, plm_shape_of(1, 8, 8)));
-    h                        = plm_nn_linear(h, &(plm_linear_desc) { .name = "first", .out = 32 });
-    if (norm) h = plm_nn_batch_norm(h, &(plm_batch_norm_desc) { .name = "norm" });
-    h = plm_nn_linear(plm_nn_relu(h, &gain), &(plm_linear_desc) { .name = "second", .out = 32 });
-    h = plm_nn_linear(plm_nn_relu(h, &gain), &(plm_linear_desc) { .name = "last", .out = 10 });
+    h                        = plm_nn_linear(h, &(plm_linear_desc){ .name = "first", .out = 32 });
+    if (norm) h = plm_nn_batch_norm(h, &(plm_batch_norm_desc){ .name = "norm" });
+    h = plm_nn_linear(plm_nn_relu(h, &gain), &(plm_linear_desc){ .name = "second", .out = 32 });
+    h = plm_nn_linear(plm_nn_relu(h, &gain), &(plm_linear_desc){ .name = "last", .out = 10 });
     plm_graph_output(h, "logits");
     assert_ok(ctx);
     return net;

@@ -7,7 +7,7 @@ static void test_result(void **state)
     plm_graph       *net = digits_net(ctx, true);
     plm_optimizer   *agd = plm_agd_new(net, NULL);
     plm_bench_result r;
-    assert_true(plm_bench(net, agd, &(plm_bench_desc) { .batch = 16, .steps = 4, .loss = PLM_LOSS_XENT }, &r));
+    assert_true(plm_bench(net, agd, &(plm_bench_desc){ .batch = 16, .steps = 4, .loss = PLM_LOSS_XENT }, &r));
     assert_true(r.forward_ms > 0 && r.backward_ms > 0 && r.optimizer_ms > 0);
     assert_true(r.step_ms > 0 && r.primitive_ms > 0);
     assert_close(r.images_per_s, 16 * 1e3 / r.step_ms, 0, 1e-9);
@@ -27,9 +27,9 @@ static void test_bad_arguments(void **state)
     assert_error(ctx, PLM_ERR_ARGUMENT, "opt is NULL");
     assert_false(plm_bench(net, agd, NULL, NULL));
     assert_error(ctx, PLM_ERR_ARGUMENT, "result is NULL");
-    assert_false(plm_bench(net, agd, &(plm_bench_desc) { .batch = -1 }, &r));
+    assert_false(plm_bench(net, agd, &(plm_bench_desc){ .batch = -1 }, &r));
     assert_error(ctx, PLM_ERR_ARGUMENT, "batch is -1");
-    assert_false(plm_bench(net, agd, &(plm_bench_desc) { .batch = INT64_MAX / 2 }, &r));
+    assert_false(plm_bench(net, agd, &(plm_bench_desc){ .batch = INT64_MAX / 2 }, &r));
     assert_error(ctx, PLM_ERR_SHAPE, "plm_bench");
     plm_optimizer_free(agd);
     plm_graph_free(net);

@@ -11,7 +11,7 @@ typedef struct {
 static reference by_hand(plm_graph *net, plm_dataset *data)
 {
     reference   r      = { 0 };
-    plm_loader *loader = plm_loader_new(data, &(plm_loader_desc) { .batch = 297 });
+    plm_loader *loader = plm_loader_new(data, &(plm_loader_desc){ .batch = 297 });
     plm_batch   all;
     float       y[297 * 10];
     assert_true(plm_loader_next(loader, &all));
@@ -36,7 +36,7 @@ static reference by_hand(plm_graph *net, plm_dataset *data)
 static void test_scores(void **state)
 {
     plm_ctx     *ctx  = *state;
-    plm_dataset *data = plm_dataset_named(ctx, "digits", &(plm_named_desc) { .test = true });
+    plm_dataset *data = plm_dataset_named(ctx, "digits", &(plm_named_desc){ .test = true });
     plm_graph   *net  = digits_net(ctx, true);
     assert_true(plm_graph_init(net, PLM_INIT_AGD));
     const reference r         = by_hand(net, data);
@@ -67,11 +67,11 @@ static void test_regression(void **state)
                                      .y = plm_tensor_wrap(PLM_F32, plm_shape_of(64), y) };
     plm_dataset          *data   = plm_dataset_from_arrays(ctx, &arrays);
     plm_graph            *net    = plm_graph_new(ctx);
-    plm_graph_output(plm_nn_linear(plm_nn_input(net, plm_shape_of(2)), &(plm_linear_desc) { .out = 1 }), "y");
+    plm_graph_output(plm_nn_linear(plm_nn_input(net, plm_shape_of(2)), &(plm_linear_desc){ .out = 1 }), "y");
     plm_optimizer *sgd = plm_sgd_new(net, NULL);
     plm_epoch      last;
     plm_score      score;
-    assert_true(plm_train(net, sgd, data, &(plm_train_desc) { .epochs = 60, .batch = 16, .test = data }, &last));
+    assert_true(plm_train(net, sgd, data, &(plm_train_desc){ .epochs = 60, .batch = 16, .test = data }, &last));
     assert_true(last.train.loss < 1e-3);
     assert_true(isnan(last.train.acc) && isnan(last.test.acc));
     assert_true(plm_evaluate(net, data, PLM_LOSS_MSE, 0, &score));
@@ -79,7 +79,7 @@ static void test_regression(void **state)
 
     assert_false(plm_evaluate(net, data, PLM_LOSS_XENT, 0, &score));
     assert_error(ctx, PLM_ERR_ARGUMENT, "xent: the targets are numbers");
-    assert_false(plm_train(net, sgd, data, &(plm_train_desc) { .loss = PLM_LOSS_SQUARE }, NULL));
+    assert_false(plm_train(net, sgd, data, &(plm_train_desc){ .loss = PLM_LOSS_SQUARE }, NULL));
     assert_error(ctx, PLM_ERR_ARGUMENT, "square: the targets are numbers");
     plm_optimizer_free(sgd);
     plm_graph_free(net);
@@ -101,7 +101,7 @@ static void test_bad_arguments(void **state)
     assert_error(ctx, PLM_ERR_ARGUMENT, "batch is -1");
     assert_false(plm_evaluate(net, data, (plm_loss)7, 0, &score));
     assert_error(ctx, PLM_ERR_ARGUMENT, "no loss 7");
-    assert_false(plm_val_ok(plm_loss_apply(PLM_LOSS_MSE, plm_none, (plm_tensor) { 0 })));
+    assert_false(plm_val_ok(plm_loss_apply(PLM_LOSS_MSE, plm_none, (plm_tensor){ 0 })));
     plm_graph_free(net);
     plm_dataset_free(data);
 }

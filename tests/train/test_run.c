@@ -53,13 +53,13 @@ static plm_graph *small_net(plm_ctx *ctx)
 static plm_epoch row_of(int epoch)
 {
     const double x = epoch;
-    return (plm_epoch) { .epoch   = epoch,
-                         .train   = { 1.0 / 3 + x, 0.25, 10 },
-                         .test    = { 0.5 + x, 0.75, 5 },
-                         .val     = { 0.125, 0.0625, 3 },
-                         .eta     = { 0.2, 0.1, 0.3 },
-                         .update  = { 2e-3, 1e-3, 3e-3 },
-                         .seconds = 1.5 };
+    return (plm_epoch){ .epoch   = epoch,
+                        .train   = { 1.0 / 3 + x, 0.25, 10 },
+                        .test    = { 0.5 + x, 0.75, 5 },
+                        .val     = { 0.125, 0.0625, 3 },
+                        .eta     = { 0.2, 0.1, 0.3 },
+                        .update  = { 2e-3, 1e-3, 3e-3 },
+                        .seconds = 1.5 };
 }
 
 static void test_files(void **state)
@@ -70,8 +70,8 @@ static void test_files(void **state)
     const plm_step_info info = { .step = 1, .eta = 0.25, .G = NAN, .update_mean = 0.5 };
     const plm_step step = { .step = 1, .steps_per_epoch = 2, .epoch = 1, .loss = 1.0 / 3, .acc = 0.5, .info = &info };
     plm_epoch      zero = row_of(0), one = row_of(1);
-    zero.train = (plm_score) { NAN, NAN, 0 };
-    zero.eta = zero.update = (plm_range) { NAN, NAN, NAN };
+    zero.train = (plm_score){ NAN, NAN, 0 };
+    zero.eta = zero.update = (plm_range){ NAN, NAN, NAN };
     zero.seconds           = NAN;
 
     path_of(dir, "files/a/run"); /* parents are made */
@@ -113,7 +113,7 @@ static void test_plain_columns(void **state)
     /* A row is in the file at once: who looks during the training sees it. */
     assert_string_equal(content(in(dir, ".partial/metrics.csv")),
                         HEADER "\n1,1.33333333,0.25,1.5,0.75,0.2,0.1,0.3,0.002,0.001,0.003,1.5\n");
-    assert_false(plm_run_step(run, &(plm_step) { 0 }));
+    assert_false(plm_run_step(run, &(plm_step){ 0 }));
     assert_error(ctx, PLM_ERR_STATE, "without steps");
     assert_true(plm_run_finish(run, net));
     assert_false(plm_run_epoch(run, &one));
@@ -264,7 +264,7 @@ static void test_no_room(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     bool ok   = true;
     int  rows = 0;
-    for (; ok && rows < 100; rows++) ok = plm_run_epoch(run, &(plm_epoch) { .epoch = rows });
+    for (; ok && rows < 100; rows++) ok = plm_run_epoch(run, &(plm_epoch){ .epoch = rows });
     const bool failed_row =
         plm_ctx_status(ctx) == PLM_ERR_IO && strstr(plm_ctx_error(ctx), "metrics.csv: File too large");
     plm_ctx_clear(ctx);
@@ -321,7 +321,7 @@ static void test_full_disk(void **state)
     fill_disk();
     const plm_step_info info = { 0 };
     bool                ok   = true;
-    for (int i = 1; ok && i < 4000; i++) ok = plm_run_step(run, &(plm_step) { .step = i, .epoch = 1, .info = &info });
+    for (int i = 1; ok && i < 4000; i++) ok = plm_run_step(run, &(plm_step){ .step = i, .epoch = 1, .info = &info });
     assert_false(ok);
     assert_error(ctx, PLM_ERR_IO, "steps.csv: No space left on device");
     plm_run_free(run);
@@ -338,7 +338,7 @@ static void test_allocations_fail(void **state)
     bool ok = false;
     for (int64_t k = 1; !ok; k++) { /* the 0-th is the context */
         test_allocator a   = { .fail_at = k };
-        plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc) { .allocator = test_allocator_make(&a) });
+        plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc){ .allocator = test_allocator_make(&a) });
         assert_non_null(ctx);
         plm_run *run = plm_run_new(ctx, dir, CONFIG, false, true);
         ok           = run != NULL;

@@ -53,9 +53,9 @@ typedef struct {
 /* Trains in a fresh context; all parameters at the end, for the caller to free. */
 static float *train_digits(recipe r, seen *s, int64_t *count)
 {
-    plm_ctx       *ctx  = plm_ctx_new(&(plm_ctx_desc) { .seed = r.seed, .threads = 2 });
+    plm_ctx       *ctx  = plm_ctx_new(&(plm_ctx_desc){ .seed = r.seed, .threads = 2 });
     plm_dataset   *data = plm_dataset_named(ctx, "digits", NULL);
-    plm_dataset   *test = plm_dataset_named(ctx, "digits", &(plm_named_desc) { .test = true });
+    plm_dataset   *test = plm_dataset_named(ctx, "digits", &(plm_named_desc){ .test = true });
     plm_graph     *net  = digits_net(ctx, r.norm);
     plm_optimizer *agd  = plm_agd_new(net, NULL);
     plm_epoch      last;
@@ -85,7 +85,7 @@ static void test_learns(void **state)
     (void)state;
     seen    s = { 0 };
     int64_t n;
-    float  *all = train_digits((recipe) { .evaluates = true, .epochs = 6 }, &s, &n);
+    float  *all = train_digits((recipe){ .evaluates = true, .epochs = 6 }, &s, &n);
     assert_int_equal(s.rows, 7);
     assert_int_equal(s.steps, 6 * STEPS);
     assert_true(isnan(s.row[0].train.loss) && isnan(s.row[0].eta.mean) && isnan(s.row[0].seconds));
@@ -105,7 +105,7 @@ static void test_means(void **state)
     (void)state;
     seen    s = { 0 };
     int64_t n;
-    float  *all = train_digits((recipe) { .epochs = 2 }, &s, &n);
+    float  *all = train_digits((recipe){ .epochs = 2 }, &s, &n);
     assert_int_equal(s.row[2].train.count, TRAINING);
     assert_close(s.row[2].train.loss, s.loss_sum / TRAINING, 0, 1e-12);
     assert_close(s.row[2].train.acc, s.acc_sum / TRAINING, 0, 1e-12);
@@ -121,9 +121,9 @@ static void test_means(void **state)
 /* What the API's users write by hand. */
 static float *train_by_hand(int epochs, int64_t *count)
 {
-    plm_ctx       *ctx    = plm_ctx_new(&(plm_ctx_desc) { .seed = 7, .threads = 2 });
+    plm_ctx       *ctx    = plm_ctx_new(&(plm_ctx_desc){ .seed = 7, .threads = 2 });
     plm_dataset   *data   = plm_dataset_named(ctx, "digits", NULL);
-    plm_loader    *loader = plm_loader_new(data, &(plm_loader_desc) { .batch = BATCH, .shuffle = true });
+    plm_loader    *loader = plm_loader_new(data, &(plm_loader_desc){ .batch = BATCH, .shuffle = true });
     plm_graph     *net    = digits_net(ctx, true);
     plm_optimizer *agd    = plm_agd_new(net, NULL);
     plm_tape      *tape   = plm_tape_new(ctx, NULL);
@@ -167,7 +167,7 @@ static void test_same_bits(void **state)
     }
     seen    s = { 0 };
     int64_t m;
-    float  *other = train_digits((recipe) { .seed = 8, .norm = true, .epochs = 2 }, &s, &m);
+    float  *other = train_digits((recipe){ .seed = 8, .norm = true, .epochs = 2 }, &s, &m);
     assert_int_equal(m, n);
     assert_memory_not_equal(other, hand, (size_t)n * sizeof *other);
     free(s.untrained);
@@ -180,8 +180,8 @@ static void test_epoch_zero(void **state)
     (void)state;
     seen    with = { 0 }, without = { .stop_at = 1 };
     int64_t n, m;
-    float  *a = train_digits((recipe) { .norm = true, .epoch_zero = true, .evaluates = true, .epochs = 1 }, &with, &n);
-    float  *b = train_digits((recipe) { .norm = true, .epochs = 1 }, &without, &m);
+    float  *a = train_digits((recipe){ .norm = true, .epoch_zero = true, .evaluates = true, .epochs = 1 }, &with, &n);
+    float  *b = train_digits((recipe){ .norm = true, .epochs = 1 }, &without, &m);
     assert_int_equal(with.params, without.params);
     assert_memory_equal(with.untrained, without.untrained, (size_t)with.params * sizeof(float));
     assert_int_equal(with.row[0].train.count, TRAINING);
@@ -200,10 +200,10 @@ static void test_callbacks_stop(void **state)
     (void)state;
     seen    in_epoch = { .stop_at = STEPS + 3 }, after_one = { .stop_epoch = 1 };
     int64_t n;
-    free(train_digits((recipe) { .epochs = 4 }, &in_epoch, &n));
+    free(train_digits((recipe){ .epochs = 4 }, &in_epoch, &n));
     assert_int_equal(in_epoch.steps, STEPS + 3);
     assert_int_equal(in_epoch.rows, 2); /* the third epoch is not whole */
-    free(train_digits((recipe) { .epochs = 4 }, &after_one, &n));
+    free(train_digits((recipe){ .epochs = 4 }, &after_one, &n));
     assert_int_equal(after_one.steps, STEPS);
     assert_int_equal(after_one.rows, 2);
     free(in_epoch.untrained);
@@ -248,10 +248,10 @@ static void test_steady(void **state)
     plm_ctx       *ctx  = *state;
     counts         c    = { .ctx = ctx };
     plm_dataset   *all  = plm_dataset_named(ctx, "digits", NULL), *data, *rest;
-    plm_dataset   *test = plm_dataset_named(ctx, "digits", &(plm_named_desc) { .test = true });
+    plm_dataset   *test = plm_dataset_named(ctx, "digits", &(plm_named_desc){ .test = true });
     plm_graph     *net  = digits_net(ctx, true);
     plm_optimizer *agd  = plm_agd_new(net, NULL);
-    assert_true(plm_dataset_split(all, 200.5 / TRAINING, &(plm_split_desc) { .ordered = true }, &data, &rest));
+    assert_true(plm_dataset_split(all, 200.5 / TRAINING, &(plm_split_desc){ .ordered = true }, &data, &rest));
     const plm_train_desc desc = {
         .epochs = 4, .test = test, .val = rest, .on_step = count_step, .on_epoch = count_epoch, .user = &c
     };
@@ -271,8 +271,8 @@ static void test_divergence(void **state)
     plm_ctx       *ctx  = *state;
     plm_dataset   *data = plm_dataset_named(ctx, "digits", NULL);
     plm_graph     *net  = digits_net(ctx, false);
-    plm_optimizer *sgd  = plm_sgd_new(net, &(plm_sgd_desc) { .lr = 1e6 });
-    assert_false(plm_train(net, sgd, data, &(plm_train_desc) { .epochs = 1 }, NULL));
+    plm_optimizer *sgd  = plm_sgd_new(net, &(plm_sgd_desc){ .lr = 1e6 });
+    assert_false(plm_train(net, sgd, data, &(plm_train_desc){ .epochs = 1 }, NULL));
     assert_error(ctx, PLM_ERR_NONFINITE, "(in epoch 1, step ");
     plm_optimizer_free(sgd);
     plm_graph_free(net);
@@ -291,7 +291,7 @@ static void test_nan_in_batch(void **state)
 {
     plm_ctx     *ctx  = *state;
     plm_dataset *data = plm_dataset_from_callback(
-        ctx, &(plm_callback_desc) { .count = 20, .x_shape = plm_shape_of(1, 8, 8), .classes = 10, .get = get_nan });
+        ctx, &(plm_callback_desc){ .count = 20, .x_shape = plm_shape_of(1, 8, 8), .classes = 10, .get = get_nan });
     plm_graph     *net = digits_net(ctx, false);
     plm_optimizer *agd = plm_agd_new(net, NULL);
     assert_false(plm_train(net, agd, data, NULL, NULL));
@@ -315,11 +315,11 @@ static void test_bad_arguments(void **state)
     assert_error(ctx, PLM_ERR_ARGUMENT, "opt is NULL");
     assert_false(plm_train(net, agd, foreign, NULL, NULL));
     assert_error(ctx, PLM_ERR_ARGUMENT, "another context");
-    assert_false(plm_train(net, agd, data, &(plm_train_desc) { .test = foreign }, NULL));
+    assert_false(plm_train(net, agd, data, &(plm_train_desc){ .test = foreign }, NULL));
     assert_error(ctx, PLM_ERR_ARGUMENT, "plm_train: test");
-    assert_false(plm_train(net, agd, data, &(plm_train_desc) { .epochs = -1 }, NULL));
+    assert_false(plm_train(net, agd, data, &(plm_train_desc){ .epochs = -1 }, NULL));
     assert_error(ctx, PLM_ERR_ARGUMENT, "epochs is -1");
-    assert_false(plm_train(net, agd, data, &(plm_train_desc) { .loss = (plm_loss)9 }, NULL));
+    assert_false(plm_train(net, agd, data, &(plm_train_desc){ .loss = (plm_loss)9 }, NULL));
     assert_error(ctx, PLM_ERR_ARGUMENT, "no loss 9");
     plm_optimizer_free(agd);
     plm_graph_free(net);
@@ -341,9 +341,9 @@ static bool small_training(plm_ctx *ctx)
     plm_graph            *net    = plm_graph_new(ctx);
     plm_optimizer        *agd    = NULL;
     if (net) {
-        plm_node h = plm_nn_linear(plm_nn_input(net, plm_shape_of(4)), &(plm_linear_desc) { .out = 8 });
+        plm_node h = plm_nn_linear(plm_nn_input(net, plm_shape_of(4)), &(plm_linear_desc){ .out = 8 });
         h          = plm_nn_relu(plm_nn_batch_norm(h, NULL), NULL);
-        plm_graph_output(plm_nn_linear(h, &(plm_linear_desc) { .out = 3 }), "logits");
+        plm_graph_output(plm_nn_linear(h, &(plm_linear_desc){ .out = 3 }), "logits");
         agd = plm_agd_new(net, NULL);
     }
     const plm_train_desc desc = { .epochs = 1, .batch = 16, .test = data, .epoch_zero = true };
@@ -361,7 +361,7 @@ static void test_every_allocation_fails(void **state)
     int64_t k  = 0;
     for (; !ok; k++) {
         test_allocator a   = { .fail_at = k };
-        plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc) { .allocator = test_allocator_make(&a), .threads = 2 });
+        plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc){ .allocator = test_allocator_make(&a), .threads = 2 });
         if (!ctx) continue;
         ok = small_training(ctx);
         /* The pool gives its unused blocks back and tries again, so a failure may pass unseen. */
