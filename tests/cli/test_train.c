@@ -125,6 +125,15 @@ static void test_config(void **state)
 }
 
 /* Two processes with one seed, with and without what only looks on. */
+static size_t read_bytes(const char *path, char bytes[1 << 16])
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    const size_t size = fread(bytes, 1, 1 << 16, file);
+    fclose(file);
+    return size;
+}
+
 static void test_same_bytes(void **state)
 {
     (void)state;
@@ -137,16 +146,46 @@ static void test_same_bytes(void **state)
         snprintf(name, sizeof name, "same%d", i);
         dir_of(dir, name);
         assert_int_equal(run("train " SMALL "%s --quiet --out %s", how[i], dir), 0);
-        FILE *file = fopen(in(dir, "model.safetensors"), "rb");
-        assert_non_null(file);
-        size[i] = fread(model[i], 1, sizeof model[i], file);
-        fclose(file);
+        size[i] = read_bytes(in(dir, "model.safetensors"), model[i]);
         assert_true(size[i] > 13000 && size[i] < sizeof model[i]);
     }
     assert_int_equal(size[0], size[1]);
     assert_memory_equal(model[0], model[1], size[0]);
     assert_int_equal(size[0], size[2]);
     assert_memory_not_equal(model[0], model[2], size[0]);
+}
+
+/* The same training in this process, with the library and never an evaluation, gives the program's file byte for byte. */
+static void test_same_bytes_without_evaluation(void **state)
+{
+    (void)state;
+    char dir[1024], mine[1024];
+    dir_of(dir, "evaluates");
+    dir_of(mine, "never.safetensors");
+    assert_int_equal(run("train " SMALL "--seed 7 --quiet --out %s", dir), 0);
+
+    plm_ctx     *ctx  = plm_ctx_new(&(plm_ctx_desc){ .seed = 7, .threads = 2 });
+    plm_dataset *data = plm_dataset_named(ctx, "digits", NULL);
+    plm_graph   *net  = plm_graph_new(ctx);
+    plm_graph_output(
+        plm_zoo_fcn(plm_nn_input(net, plm_dataset_x_shape(data)), 10, &(plm_fcn_desc){ .depth = 3, .width = 32 }),
+        "logits");
+    const char *names[10];
+    for (int i = 0; i < 10; i++) names[i] = plm_dataset_class(data, i);
+    plm_graph_set_normalization(net, plm_dataset_normalization(data));
+    plm_graph_set_classes(net, names, 10);
+    plm_optimizer *agd = plm_agd_new(net, NULL);
+    assert_true(plm_train(net, agd, data, &(plm_train_desc){ .epochs = 3 }, NULL));
+    assert_true(plm_graph_save(net, mine));
+    plm_optimizer_free(agd);
+    plm_graph_free(net);
+    plm_dataset_free(data);
+    plm_ctx_free(ctx);
+
+    static char here[1 << 16];
+    assert_true(read_bytes(in(dir, "model.safetensors"), text) > 13000);
+    assert_int_equal(read_bytes(mine, here), read_bytes(in(dir, "model.safetensors"), text));
+    assert_memory_equal(here, text, read_bytes(mine, here));
 }
 
 static void test_quiet(void **state)
@@ -209,10 +248,10 @@ static void test_own_architecture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run_folder),       cmocka_unit_test(test_config),
-        cmocka_unit_test(test_same_bytes),       cmocka_unit_test(test_quiet),
-        cmocka_unit_test(test_folder_exists),    cmocka_unit_test(test_every_optimizer),
-        cmocka_unit_test(test_own_architecture),
+        cmocka_unit_test(test_run_folder),      cmocka_unit_test(test_config),
+        cmocka_unit_test(test_same_bytes),      cmocka_unit_test(test_same_bytes_without_evaluation),
+        cmocka_unit_test(test_quiet),           cmocka_unit_test(test_folder_exists),
+        cmocka_unit_test(test_every_optimizer), cmocka_unit_test(test_own_architecture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
