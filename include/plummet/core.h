@@ -50,13 +50,18 @@ typedef struct {
     void *user;
 } plm_allocator;
 
+/* How 3x3 convolutions are computed: by a fixed rule on their size; always directly; by Winograd's algorithm wherever oneDNN
+ * has it (up to 3.1, AVX-512).  They differ in rounding. */
+typedef enum { PLM_CONV_AUTO = 0, PLM_CONV_DIRECT, PLM_CONV_WINOGRAD } plm_conv_algorithm;
+
 typedef struct {
-    uint64_t      seed;         /* of everything random; 0 is a seed like any other                   */
-    int           threads;      /* 0: what affinity and cgroup allow                                  */
-    bool          check_finite; /* name the first op that makes a nan or an infinity (slower)         */
-    plm_on_error  on_error;     /* NULL: none                                                         */
-    void         *on_error_user;
-    plm_allocator allocator; /* all NULL: the C library's                                          */
+    uint64_t           seed;         /* of everything random; 0 is a seed like any other                   */
+    int                threads;      /* 0: what affinity and cgroup allow                                  */
+    bool               check_finite; /* name the first op that makes a nan or an infinity (slower)         */
+    plm_conv_algorithm conv;
+    plm_on_error       on_error; /* NULL: none                                                         */
+    void              *on_error_user;
+    plm_allocator      allocator; /* all NULL: the C library's                                          */
 } plm_ctx_desc;
 
 /* A context: one error, one memory pool, one kernel cache, one seed.  It belongs to one thread at a time; several contexts

@@ -12,15 +12,16 @@ typedef struct plm__block plm__block; /* pool.c */
 #define PLM__POOL_CLASSES 256
 
 struct plm_ctx {
-    plm_status    status;
-    char          message[1024]; /* fixed, so that errors work out of memory */
-    plm_on_error  on_error;
-    void         *on_error_user;
-    plm_allocator allocator;
-    uint64_t      seed;
-    int           threads;
-    bool          check_finite;
-    plm_ctx_stats stats;
+    plm_status         status;
+    char               message[1024]; /* fixed, so that errors work out of memory */
+    plm_on_error       on_error;
+    void              *on_error_user;
+    plm_allocator      allocator;
+    uint64_t           seed;
+    int                threads;
+    bool               check_finite;
+    plm_conv_algorithm conv;
+    plm_ctx_stats      stats;
 
     plm__block *pool_free[PLM__POOL_CLASSES];
     plm__block *pool_spare; /* headers without memory */

@@ -24,10 +24,14 @@ plm_ctx *plm_ctx_new(const plm_ctx_desc *desc)
                       .allocator     = allocator,
                       .seed          = d->seed,
                       .check_finite  = d->check_finite,
+                      .conv          = d->conv,
                       .threads       = d->threads > 0 ? d->threads : plm__available_threads(),
                       .stats         = { .allocations = 1, .bytes = sizeof *ctx, .peak_bytes = sizeof *ctx } };
     if (!complete) plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: allocator has only one of alloc and free");
     if (d->threads < 0) plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: threads is %d, expected 0 or more", d->threads);
+    if (d->conv < PLM_CONV_AUTO || d->conv > PLM_CONV_WINOGRAD)
+        plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: conv is %d, expected PLM_CONV_AUTO, _DIRECT or _WINOGRAD",
+                  (int)d->conv);
     return ctx;
 }
 

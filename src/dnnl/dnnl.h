@@ -37,7 +37,7 @@ typedef struct {
     float   relu_scale;          /* conv2d, linear forward: y = relu_scale max(y, 0) as a post-op; 0: none */
     float   eps;                 /* batch norm */
     int32_t global_stats;        /* batch norm: 1 takes mean and variance as given, in every pass */
-    int32_t filler;              /* 0: no hidden bytes at the end */
+    int32_t winograd;            /* conv2d: 1 for that algorithm; plm__negotiate sets it */
 } plm__problem;
 
 typedef struct plm__kernel plm__kernel;
@@ -75,15 +75,22 @@ bool plm__reorder(plm_ctx *ctx, const plm__layout *from, const void *src, const 
 
 /* Chooses the activation layout of an op for all its passes together.  `p` describes the forward pass; its src and dst
  * layouts are taken for their shapes only, except that `p->src` (if not ANY) is tried first when `keep_src`.  Candidates in
- * a fixed order: [p->src as it is,] oneDNN's own forward choice, nChw16c, nChw8c, nhwc, plain; the first is taken for which
- * no needed pass is a reference kernel, else the first for which all passes exist.  On success p->src and p->dst (and
- * p->weights, where ANY: forward's choice) are set. */
+ * a fixed order: [Winograd in nChw16c, where plm__winograd_suits,] [p->src as it is,] oneDNN's own forward choice, nChw16c,
+ * nChw8c, nhwc, plain; the first is taken for which no needed pass is a reference kernel, else the first for which all
+ * passes exist.  On success p->src, p->dst and p->winograd (and p->weights, where ANY: forward's choice) are set. */
 typedef struct {
     bool keep_src;
     bool data;    /* gradient of src is needed */
     bool weights; /* gradient of weights is needed */
 } plm__needs;
 bool plm__negotiate(plm_ctx *ctx, plm__problem *p, plm__needs needs);
+
+/* Is Winograd's algorithm worth trying?  A fixed rule, never a clock, so that the same network computes the same numbers
+ * everywhere (Lavin & Gray 2016; the sizes were measured, see docs/architecture.md):
+ *   3x3, stride 1;  ic, oc >= 32;  h w / (16 ceil(h/4) ceil(w/4)) >= 0.7;  n ceil(h/4) ceil(w/4) >= max(ic, oc) / 8.
+ * ctx->conv overrides it.  Whether oneDNN has the kernels (up to 3.1, AVX-512) shows when they are asked for: all three
+ * passes, with at most 512 MiB of scratch, or none. */
+bool plm__winograd_suits(const plm_ctx *ctx, const plm__problem *p);
 
 /* The table of kernels that one step runs, for benchmarks: between start and stop every plm__kernel_run is noted (up to
  * `capacity` kept); replay runs the noted kernels in order on buffers of their own and returns the seconds of one pass,

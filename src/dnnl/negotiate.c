@@ -12,6 +12,7 @@ typedef struct {
 } candidate;
 
 #define MAX_CANDIDATES 7
+#define WINOGRAD_SCRATCH ((size_t)512 << 20) /* bytes: it grows with the batch */
 
 static bool is_any(const plm__layout *l)
 {
@@ -61,6 +62,7 @@ static verdict judge_pass(plm_ctx *ctx, const plm__problem *p, verdict so_far, p
         resolved->dst     = *plm__kernel_dst(k);
     }
     if (plm__kernel_reference(k)) so_far = REFERENCE;
+    if (p->winograd && k->scratch > WINOGRAD_SCRATCH) so_far = MISSING;
     plm__kernel_drop(ctx, k);
     return so_far;
 }
@@ -91,8 +93,33 @@ static verdict judge(plm_ctx *ctx, const candidate *c, plm__needs needs, plm__pr
     return v;
 }
 
+bool plm__winograd_suits(const plm_ctx *ctx, const plm__problem *p)
+{
+    if (p->primitive != PLM__CONV2D || ctx->conv == PLM_CONV_DIRECT) return false;
+    const int64_t *x = p->src.dim, *y = p->dst.dim, *w = p->weights.dim;
+    if (w[2] != 3 || w[3] != 3 || p->stride != 1) return false;
+    if (ctx->conv == PLM_CONV_WINOGRAD) return true;
+    const int64_t tiles = (y[2] + 3) / 4 * ((y[3] + 3) / 4), most = w[0] > w[1] ? w[0] : w[1]; /* of 4x4 outputs */
+    return w[0] >= 32 && w[1] >= 32 && 10 * y[2] * y[3] >= 7 * 16 * tiles && 8 * x[0] * tiles >= most;
+}
+
+/* All three passes exist within the bound on scratch memory: *p becomes the resolved forward problem. */
+static bool try_winograd(plm_ctx *ctx, plm__problem *p)
+{
+    const plm_shape x = plm__layout_shape(&p->src), y = plm__layout_shape(&p->dst);
+    const candidate c     = { plm__layout_channels_blocked(x, 16), plm__layout_channels_blocked(y, 16) };
+    plm__problem    tried = *p;
+    tried.winograd        = 1;
+    if (judge(ctx, &c, (plm__needs){ .data = true, .weights = true }, &tried) != FAST) return false;
+    *p = tried;
+    return true;
+}
+
 bool plm__negotiate(plm_ctx *ctx, plm__problem *p, plm__needs needs)
 {
+    if (ctx->status != PLM_OK) return false;
+    p->winograd = 0;
+    if (plm__winograd_suits(ctx, p) && try_winograd(ctx, p)) return true;
     if (ctx->status != PLM_OK) return false;
     candidate    list[MAX_CANDIDATES];
     int          n    = list_candidates(p, needs.keep_src, list);

@@ -30,8 +30,9 @@ plm__problem plm__problem_canonical(const plm__problem *p)
     c.dst       = p->dst;
     switch (p->primitive) {
     case PLM__CONV2D:
-        c.stride = p->stride;
-        c.pad    = p->pad;
+        c.stride   = p->stride;
+        c.pad      = p->pad;
+        c.winograd = p->winograd != 0;
         /* fall through */
     case PLM__LINEAR:
         if (p->pass == PLM__INFERENCE) c.pass = PLM__FORWARD; /* oneDNN has no other code for it */

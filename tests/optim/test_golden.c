@@ -8,7 +8,9 @@ typedef struct {
     const char *file;
     plm_graph *(*build)(plm_ctx *ctx);
     plm_optimizer *(*optimizer)(plm_graph *g);
-    bool cross_entropy;
+    bool               cross_entropy;
+    plm_conv_algorithm conv;
+    const char        *name; /* NULL: the file's */
 } run;
 
 static plm_graph *fcn4x24(plm_ctx *ctx)
@@ -62,16 +64,21 @@ static plm_optimizer *sgd_nesterov(plm_graph *g)
 }
 
 static const run runs[] = {
-    { "fcn_mse_agd", fcn4x24, agd, false },
-    { "fcn_xent_agd", fcn3x16, agd, true },
-    { "fcn_mse_agd_gain10", fcn3x16, agd_gain10, false },
-    { "fcn_mse_adam", fcn3x16, adam, false },
-    { "fcn_mse_sgd", fcn3x16, sgd, false },
-    { "fcn_mse_sgd_nesterov", fcn3x16, sgd_nesterov, false },
-    { "vgg_mse_agd", net_vgg, agd, false },
-    { "preact_basic_xent_agd", basic_1_2_1, agd, true },
-    { "preact_bottleneck_mse_agd", bottleneck_1_1_1, agd, false },
-    { "preact_basic_mse_adam", basic_1_1_1, adam, false },
+    { "fcn_mse_agd", fcn4x24, agd, false, PLM_CONV_AUTO, NULL },
+    { "fcn_xent_agd", fcn3x16, agd, true, PLM_CONV_AUTO, NULL },
+    { "fcn_mse_agd_gain10", fcn3x16, agd_gain10, false, PLM_CONV_AUTO, NULL },
+    { "fcn_mse_adam", fcn3x16, adam, false, PLM_CONV_AUTO, NULL },
+    { "fcn_mse_sgd", fcn3x16, sgd, false, PLM_CONV_AUTO, NULL },
+    { "fcn_mse_sgd_nesterov", fcn3x16, sgd_nesterov, false, PLM_CONV_AUTO, NULL },
+    { "vgg_mse_agd", net_vgg, agd, false, PLM_CONV_AUTO, NULL },
+    { "preact_basic_xent_agd", basic_1_2_1, agd, true, PLM_CONV_AUTO, NULL },
+    { "preact_bottleneck_mse_agd", bottleneck_1_1_1, agd, false, PLM_CONV_AUTO, NULL },
+    { "preact_basic_mse_adam", basic_1_1_1, adam, false, PLM_CONV_AUTO, NULL },
+    { "vgg_mse_agd", net_vgg, agd, false, PLM_CONV_WINOGRAD, "vgg_mse_agd, Winograd" },
+    { "preact_basic_xent_agd", basic_1_2_1, agd, true, PLM_CONV_WINOGRAD, "preact_basic_xent_agd, Winograd" },
+    { "preact_bottleneck_mse_agd", bottleneck_1_1_1, agd, false, PLM_CONV_WINOGRAD,
+      "preact_bottleneck_mse_agd, Winograd" },
+    { "preact_basic_mse_adam", basic_1_1_1, adam, false, PLM_CONV_WINOGRAD, "preact_basic_mse_adam, Winograd" },
 };
 enum { RUNS = sizeof runs / sizeof runs[0] };
 
@@ -92,8 +99,10 @@ enum { THREADS = 3 };
 static int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
-    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = THREADS }))) return -1;
-    f->run    = *state; /* cmocka hands the test's initial state in here */
+    if (!f) return -1;
+    f->run = *state; /* cmocka hands the test's initial state in here */
+    f->ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = THREADS, .conv = f->run->conv });
+    if (!f->ctx) return -1;
     f->memory = calloc(1 << 20, sizeof *f->memory);
     *state    = f;
     return f->memory ? 0 : -1;
@@ -192,6 +201,7 @@ int main(void)
 {
     struct CMUnitTest tests[RUNS];
     for (int i = 0; i < RUNS; i++)
-        tests[i] = (struct CMUnitTest){ runs[i].file, golden, setup, teardown, (void *)(uintptr_t)&runs[i] };
+        tests[i] = (struct CMUnitTest){ runs[i].name ? runs[i].name : runs[i].file, golden, setup, teardown,
+                                        (void *)(uintptr_t)&runs[i] };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
