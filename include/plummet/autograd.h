@@ -88,8 +88,8 @@ typedef struct {
 
 /* d loss / d parameter for every trainable parameter and every input with .grad, by reverse accumulation.  `loss` has one
  * element.  A second backward over the same values is an error; so is a loss that is not finite (PLM_ERR_NONFINITE names
- * the first culprit that can still be seen).  The first backward after an optimiser step overwrites gradients, a backward
- * after one with .more adds to them. */
+ * the first culprit that can still be seen).  It overwrites each parameter's gradient, or adds to it if
+ * the last backward pass that reached that parameter had .more (and no step or plm_ctx_clear came between). */
 PLM_API bool plm_backward(plm_val loss) PLM_MUST_CHECK;
 PLM_API bool plm_backward_with(plm_val loss, const plm_backward_desc *desc) PLM_MUST_CHECK;
 
@@ -139,7 +139,8 @@ typedef enum {
 } plm_layout_wish;
 
 /* A differentiable op.  The built-in ones are structs like this.  Ops write, the tape adds: `backward` overwrites the
- * buffers that plm_record_grad_in hands out.  Functions return false after plm_record_fail. */
+ * buffers that plm_record_grad_in hands out.  Functions return false after plm_record_fail.  They work on memory alone: no
+ * op may be applied from inside one.  The struct must outlive the tapes it is used on. */
 typedef struct plm_op {
     const char *name;
     bool (*shape)(plm_record *r);   /* checks inputs; calls plm_record_set_out, plm_record_set_aux          */

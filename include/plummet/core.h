@@ -39,7 +39,8 @@ typedef enum {
     PLM_ERR_ENGINE     /* oneDNN or LAPACK refused                                */
 } plm_status;
 
-/* Called once, inside the call that failed first: set a breakpoint there.  `message` is lent until plm_ctx_clear. */
+/* Called once, inside the call that failed first: set a breakpoint there.  `message` is lent until plm_ctx_clear.
+ * It must not call the library. */
 typedef void (*plm_on_error)(void *user, plm_status status, const char *message);
 
 /* Where memory comes from.  `alloc` returns `bytes` bytes aligned to `align` (a power of two) or NULL; `free` gets the
@@ -74,7 +75,8 @@ PLM_API void plm_ctx_free(plm_ctx *ctx);
 PLM_API plm_status  plm_ctx_status(const plm_ctx *ctx); /* PLM_OK, or the first cause of failure             */
 PLM_API const char *plm_ctx_error(const plm_ctx *ctx);  /* "" or one sentence naming what, where, the shapes */
 
-/* Forgets the error and resets the context's tapes.  Weights stay as after the last completed optimiser step. */
+/* Forgets the error and resets the context's tapes.  Weights stay as after the last completed optimiser step.
+ * Does nothing inside a running call (from an op's function or on_error). */
 PLM_API void plm_ctx_clear(plm_ctx *ctx);
 
 /* Records an error the way the library does; the first one wins.  For user-defined ops and callbacks.  Always false, so

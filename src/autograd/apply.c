@@ -25,6 +25,13 @@ static plm_tape *common_tape(const plm_op *op, const plm_val *in, int n)
 
 plm_val plm_apply(const plm_op *op, const void *attr, size_t attr_bytes, const plm_val *in, int n)
 {
+    if (!op || !op->name || !op->shape || (attr_bytes && !attr) || (n > 0 && !in)) {
+        plm_tape *named = n > 0 && in ? in[0].tape : NULL;
+        if (named)
+            plm__fail(named->list.ctx, PLM_ERR_ARGUMENT, "plm_apply: %s",
+                      op && op->name && op->shape ? "attr is NULL" : "the op needs a name and a shape rule");
+        return plm__val_none(named);
+    }
     plm_tape *tape = n > 0 ? common_tape(op, in, n) : NULL;
     plm_val   none = n > 0 && in[0].tape ? plm__val_none(in[0].tape) : ((plm_val){ .id = -1 });
     if (!tape || !plm__enter(tape->list.ctx, op->name)) return none;

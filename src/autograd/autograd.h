@@ -16,14 +16,15 @@ struct plm_param {
     plm_shape   shape;
     plm_role    role;
     bool        frozen;
-    plm__layout home;         /* of weights, gradient and optimiser state               */
-    plm__block *weights;      /* padding is zero and stays so                           */
-    plm__block *grad;         /* NULL before the first backward pass                    */
-    bool        written;      /* by initialisation, a file or plm_param_write: an optimiser does not draw it anew */
-    uint64_t    version;      /* of the weights: whoever writes them adds one           */
-    uint64_t    grad_version; /* of the gradient; 0: none yet                           */
-    uint64_t    used_version; /* of the gradient that the last optimiser step took      */
-    bool        accumulate;   /* the last backward pass had .more                       */
+    plm__layout home;           /* of weights, gradient and optimiser state               */
+    plm__block *weights;        /* padding is zero and stays so                           */
+    plm__block *grad;           /* NULL before the first backward pass                    */
+    bool        written;        /* by initialisation, a file or plm_param_write: an optimiser does not draw it anew */
+    uint64_t    version;        /* of the weights: whoever writes them adds one           */
+    uint64_t    finite_version; /* the version whose weights were seen to be finite */
+    uint64_t    grad_version;   /* of the gradient; 0: none yet                           */
+    uint64_t    used_version;   /* of the gradient that the last optimiser step took      */
+    uint64_t    accumulate;     /* ctx->clears + 1: the last backward pass had .more */
 
     struct {
         plm__layout layout;
@@ -59,8 +60,9 @@ typedef struct {
     plm__block  *data; /* NULL: lent, or given back */
     const float *lent; /* an input's memory         */
     plm_param   *param;
-    const char  *name;  /* of an input */
-    int          holds; /* handle + forward readers to come + backward passes to come that read it */
+    const char  *name;    /* of an input */
+    uint64_t     version; /* of a parameter's weights when it became a leaf */
+    int          holds;   /* handle + forward readers to come + backward passes to come that read it */
     bool         wants_grad;
     bool         released; /* by the user: the handle is not to be used again */
     int          readers;  /* in a plan: how many records read it; in a backward pass: contributions still to come */
@@ -157,6 +159,9 @@ float *plm__record_reuse_grad(plm_record *r, int i); /* may be the output gradie
 
 /* Data of a value as a kernel reads it; NULL: given back already. */
 const float *plm__value_data(const plm__value *v);
+
+/* Are the weights finite?  Looks once per version; fails with PLM_ERR_NONFINITE naming the parameter. */
+bool plm__param_check_finite(plm_param *p);
 
 extern const plm_op plm__op_reorder;
 

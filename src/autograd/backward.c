@@ -53,7 +53,7 @@ static bool accumulate(plm_record *r, int i)
 static void param_done(plm__value *v, bool more)
 {
     plm_param *p  = v->param;
-    p->accumulate = more;
+    p->accumulate = more ? p->ctx->clears + 1 : 0;
     p->grad_version++;
     if (!more && p->ready) p->ready(p->ready_user, p);
 }
@@ -63,7 +63,7 @@ static bool step_back(plm_record *r, bool more)
 {
     plm__list  *l   = r->list;
     plm__value *out = plm__out(r);
-    bool        ok  = r->op->backward(r);
+    bool        ok  = r->op->backward(r) || plm_record_fail(r, PLM_ERR_STATE, "its backward returned false");
     for (int i = 0; i < r->n_in; i++)
         if (plm_record_wants(r, i)) {
             ok = ok && accumulate(r, i);
@@ -129,7 +129,7 @@ static void forget_gradients(plm__list *l)
     for (int i = 0; i < l->values; i++) {
         plm_param *p = l->value[i].param;
         if (!p) continue;
-        p->accumulate   = false;
+        p->accumulate   = 0;
         p->used_version = p->grad_version;
     }
 }
@@ -148,6 +148,15 @@ static bool check(plm_tape *tape, const plm__value *loss)
     if (!loss->wants_grad)
         return plm__fail(l->ctx, PLM_ERR_STATE,
                          "plm_backward: the loss depends on no trainable parameter and no input with .grad");
+    for (int i = 0; i < l->values; i++) {
+        const plm__value *v = &l->value[i];
+        if (v->param && v->version != v->param->version)
+            return plm__fail(l->ctx, PLM_ERR_STATE,
+                             "plm_backward: %s was changed after this tape used it: compute the loss anew",
+                             v->param->name);
+    }
+    if (loss->param)
+        return plm__fail(l->ctx, PLM_ERR_STATE, "plm_backward: the loss is the parameter %s itself", loss->param->name);
     const float value = *plm__value_data(loss);
     return isfinite(value) || name_culprit(l, value);
 }
@@ -160,16 +169,17 @@ bool plm_backward(plm_val loss)
 bool plm_backward_with(plm_val loss, const plm_backward_desc *desc)
 {
     if (!loss.tape || !plm__enter(loss.tape->list.ctx, "plm_backward")) return false;
-    plm__list  *l     = &loss.tape->list;
-    const bool  more  = desc && desc->more;
-    plm__value *value = plm__val_get(loss, "plm_backward");
-    bool        ok    = value && check(loss.tape, value);
+    plm__list  *l       = &loss.tape->list;
+    const bool  more    = desc && desc->more;
+    bool        started = false;
+    plm__value *value   = plm__val_get(loss, "plm_backward");
+    bool        ok      = value && check(loss.tape, value);
     if (ok) {
-        loss.tape->done = true;
+        loss.tape->done = started = true;
         count_uses(l, loss.id);
         for (int i = 0; i < l->values; i++) { /* micro-batches: a parameter goes on where the last pass ended */
             plm__value *v = &l->value[i];
-            if (v->param && v->readers && v->param->accumulate && v->param->grad)
+            if (v->param && v->readers && v->param->accumulate == l->ctx->clears + 1 && v->param->grad)
                 plm__pool_keep(v->grad = v->param->grad);
         }
         value->grad = plm__pool_get(l->ctx, sizeof(float));
@@ -180,7 +190,7 @@ bool plm_backward_with(plm_val loss, const plm_backward_desc *desc)
         plm_record *r = &l->record[i];
         if (r->keep && plm__out(r)->grad) ok = step_back(r, more);
     }
-    if (!ok && loss.tape->done) forget_gradients(l);
+    if (!ok && started) forget_gradients(l);
     plm__leave(l->ctx);
     return ok;
 }

@@ -207,6 +207,9 @@ bool plm_gradcheck(plm_ctx *ctx, plm_function f, void *user, const plm_tensor *x
     if (d.tolerance == 0) d.tolerance = 1e-2;
     if (result) *result = r;
     if (!ctx || ctx->status != PLM_OK) return false;
+    if (!(d.step > 1e-6 && d.step < 1e6) || !(d.tolerance > 0 && d.tolerance < 1))
+        return plm__fail(ctx, PLM_ERR_ARGUMENT,
+                         "plm_gradcheck: step %g, tolerance %g: expected 1e-6 to 1e6, and 0 to 1", d.step, d.tolerance);
     if (!f || !x || n < 1 || n > PLM_MAX_INPUTS)
         return plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_gradcheck: needs a function and 1 to %d inputs", PLM_MAX_INPUTS);
 

@@ -113,14 +113,15 @@ static bool settle_layouts(plm_record *r)
 static bool prepare(plm_record *r)
 {
     char text[PLM__SHAPE_TEXT];
-    if (!r->op->shape(r)) return false;
+    if (!r->op->shape(r)) return plm_record_fail(r, PLM_ERR_STATE, "its shape rule returned false");
     if (plm__out(r)->layout.blocks == PLM__ANY)
         return plm_record_fail(r, PLM_ERR_STATE, "its shape rule set no output shape");
     if (!plm__shape_check(r->list->ctx, plm_record_out_shape(r), r->op->name)) return false;
     if (r->op->layout == PLM_LAYOUT_SAME && !plm_shape_equal(plm_record_out_shape(r), plm_record_in_shape(r, 0)))
         return plm_record_fail(r, PLM_ERR_STATE, "PLM_LAYOUT_SAME, but its output has another shape than input 0 %s",
                                plm__shape_text(plm_record_in_shape(r, 0), text));
-    return settle_layouts(r) && (!r->op->prepare || r->op->prepare(r));
+    return settle_layouts(r) &&
+           (!r->op->prepare || r->op->prepare(r) || plm_record_fail(r, PLM_ERR_STATE, "its prepare returned false"));
 }
 
 int32_t plm__list_apply(plm__list *l, const plm_op *op, const void *attr, size_t attr_bytes, const int32_t *in, int n)

@@ -55,26 +55,31 @@ void plm_param_free(plm_param *p)
 
 const char *plm_param_name(const plm_param *p)
 {
+    if (!p) return NULL;
     return p->name;
 }
 
 plm_shape plm_param_shape(const plm_param *p)
 {
+    if (!p) return plm_shape_from(0, NULL);
     return p->shape;
 }
 
 plm_role plm_param_role(const plm_param *p)
 {
+    if (!p) return PLM_ROLE_WEIGHT;
     return p->role;
 }
 
 bool plm_param_frozen(const plm_param *p)
 {
+    if (!p) return false;
     return p->frozen;
 }
 
 void plm_param_freeze(plm_param *p, bool frozen)
 {
+    if (!p) return;
     p->frozen = frozen;
 }
 
@@ -165,4 +170,16 @@ const float *plm__param_weights(plm_param *p, const plm__layout *layout)
         p->copy[i].version = p->version;
     }
     return p->copy[i].data->data;
+}
+
+bool plm__param_check_finite(plm_param *p)
+{
+    if (p->finite_version == p->version) return true;
+    const float  *w  = p->weights->data;
+    const int64_t at = plm__first_nonfinite(w, plm__layout_floats(&p->home));
+    if (at >= 0)
+        return plm__fail(p->ctx, PLM_ERR_NONFINITE, "the weights of %s are not finite: one is %g", p->name,
+                         (double)w[at]);
+    p->finite_version = p->version;
+    return true;
 }

@@ -65,6 +65,7 @@ void plm_tape_free(plm_tape *tape)
 
 plm_ctx *plm_tape_ctx(const plm_tape *tape)
 {
+    if (!tape) return NULL;
     return tape->list.ctx;
 }
 
@@ -172,8 +173,9 @@ static int32_t param_leaf(plm_tape *tape, plm_param *p)
     }
     const int32_t id = plm__list_value(&tape->list, &p->home, plm__param_trains(p) && !tape->list.no_grad);
     if (id < 0) return -1;
-    tape->list.value[id].param = p;
-    tape->list.value[id].holds = 1;
+    tape->list.value[id].param   = p;
+    tape->list.value[id].version = p->version;
+    tape->list.value[id].holds   = 1;
     if (tape->list.dry) return id; /* a plan leaves no mark in the parameter */
     p->leaf_tape = tape;
     p->leaf_pass = tape->pass;
@@ -261,6 +263,16 @@ void plm_release(plm_val v)
     plm__value_release(&v.tape->list, v.id);
 }
 
+/* A plan's parameter on this tape.  Its kernels were chosen for a parameter that trains, or for one that does not. */
+static int32_t planned_leaf(plm_tape *tape, const plm__value *planned)
+{
+    const int32_t id = param_leaf(tape, planned->param);
+    if (id < 0 || tape->list.value[id].wants_grad == planned->wants_grad) return id;
+    plm__fail(tape->list.ctx, PLM_ERR_STATE, "%s was frozen or unfrozen after this tape used it: reset the tape",
+              planned->param->name);
+    return -1;
+}
+
 bool plm__tape_run_plan(plm_tape *tape, const plm__list *plan, int32_t input, const bool *handle, int32_t *base)
 {
     plm__list *l = &tape->list;
@@ -280,10 +292,10 @@ bool plm__tape_run_plan(plm_tape *tape, const plm__list *plan, int32_t input, co
             if (r->kernel[k]) plm__kernel_keep(r->kernel[k]);
         r->out += *base;
         for (int k = 0; k < r->n_in; k++) {
-            plm_param *p = plan->value[r->in[k]].param;
+            const plm__value *planned = &plan->value[r->in[k]];
             if (r->in[k] == 0) r->in[k] = input;
-            else if (p) {
-                if ((r->in[k] = param_leaf(tape, p)) < 0) return false;
+            else if (planned->param) {
+                if ((r->in[k] = planned_leaf(tape, planned)) < 0) return false;
             } else r->in[k] += *base;
         }
         int32_t in[PLM_MAX_INPUTS];

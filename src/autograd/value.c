@@ -167,6 +167,9 @@ static bool take_output(plm_record *r)
         out->data = plm__pool_get(r->list->ctx, (size_t)plm__layout_floats(&out->layout) * sizeof(float));
         return out->data != NULL;
     }
+    if (plm_shape_count(plm_record_out_shape(r)) != plm_shape_count(plm_record_in_shape(r, 0)))
+        return plm_record_fail(r, PLM_ERR_STATE,
+                               "it has no forward, so it is a view, but changes the number of elements");
     out->data = in->data;
     if (out->data) plm__pool_keep(out->data);
     else out->lent = plm__value_data(in);
@@ -182,7 +185,9 @@ bool plm__record_run(plm_record *r)
     bool ok = take_output(r);
     for (int k = 0; k < 2 && ok; k++)
         if (r->aux_bytes[k]) ok = (r->aux[k] = plm__pool_get(l->ctx, r->aux_bytes[k])) != NULL;
-    ok = ok && (!r->op->forward || r->op->forward(r)) && check_output(r);
+    if (ok && r->op->forward && !r->op->forward(r))
+        ok = plm_record_fail(r, PLM_ERR_STATE, "its forward returned false");
+    ok = ok && check_output(r);
 
     for (int i = 0; i < r->n_in; i++) plm__value_release(l, r->in[i]);
     if (!r->keep) plm__list_pop(l);

@@ -22,6 +22,7 @@ struct plm_ctx {
     bool               check_finite;
     plm_conv_algorithm conv;
     plm_ctx_stats      stats;
+    uint64_t           clears; /* calls of plm_ctx_clear: what an error left unfinished is not taken up after it */
 
     plm__block *pool_free[PLM__POOL_CLASSES];
     plm__block *pool_spare; /* headers without memory */
@@ -48,6 +49,8 @@ void plm__leave(plm_ctx *ctx);
 
 bool plm__fail(plm_ctx *ctx, plm_status status, const char *fmt, ...) PLM_PRINTF(3, 4); /* always false */
 bool plm__vfail(plm_ctx *ctx, plm_status status, const char *fmt, va_list args) PLM_PRINTF(3, 0);
+
+double plm__seconds(void); /* of a clock that only goes forward */
 
 /* ------------------------------------------------------------------ memory */
 

@@ -6,8 +6,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/memory.h"
+
+enum { MAX_THREADS = 4096 }; /* beyond, OpenMP ends the program */
 
 static const plm_ctx_desc defaults = { 0 };
 
@@ -28,7 +31,8 @@ plm_ctx *plm_ctx_new(const plm_ctx_desc *desc)
                       .threads       = d->threads > 0 ? d->threads : plm__available_threads(),
                       .stats         = { .allocations = 1, .bytes = sizeof *ctx, .peak_bytes = sizeof *ctx } };
     if (!complete) plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: allocator has only one of alloc and free");
-    if (d->threads < 0) plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: threads is %d, expected 0 or more", d->threads);
+    if (d->threads < 0 || d->threads > MAX_THREADS)
+        plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: threads is %d, expected 0 to %d", d->threads, MAX_THREADS);
     if (d->conv < PLM_CONV_AUTO || d->conv > PLM_CONV_WINOGRAD)
         plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: conv is %d, expected PLM_CONV_AUTO, _DIRECT or _WINOGRAD",
                   (int)d->conv);
@@ -57,7 +61,8 @@ const char *plm_ctx_error(const plm_ctx *ctx)
 
 void plm_ctx_clear(plm_ctx *ctx)
 {
-    if (!ctx) return;
+    if (!ctx || ctx->gate_depth > 0) return; /* a call that is running still needs its tapes */
+    ctx->clears++;
     ctx->status     = PLM_OK;
     ctx->message[0] = '\0';
     for (size_t i = 0; i < sizeof ctx->floor / sizeof ctx->floor[0]; i++)
@@ -93,16 +98,19 @@ bool plm_ctx_fail(plm_ctx *ctx, plm_status status, const char *fmt, ...)
 
 int plm_ctx_threads(const plm_ctx *ctx)
 {
+    if (!ctx) return 0;
     return ctx->threads;
 }
 
 uint64_t plm_ctx_seed(const plm_ctx *ctx)
 {
+    if (!ctx) return 0;
     return ctx->seed;
 }
 
 plm_ctx_stats plm_ctx_statistics(const plm_ctx *ctx)
 {
+    if (!ctx) return (plm_ctx_stats){ 0 };
     return ctx->stats;
 }
 
@@ -129,4 +137,11 @@ const char *plm_status_name(plm_status status)
         return "engine";
     }
     return "unknown";
+}
+
+double plm__seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }

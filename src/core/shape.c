@@ -11,7 +11,7 @@ bool plm__mul(int64_t a, int64_t b, int64_t *product)
 plm_shape plm_shape_from(int rank, const int64_t *dim)
 {
     plm_shape s = { .rank = rank };
-    for (int i = 0; i < rank && i < PLM_MAX_RANK; i++) s.dim[i] = dim[i];
+    for (int i = 0; dim && i < rank && i < PLM_MAX_RANK; i++) s.dim[i] = dim[i];
     return s;
 }
 
@@ -41,6 +41,9 @@ char *plm__shape_text(plm_shape s, char text[PLM__SHAPE_TEXT])
     return text;
 }
 
+/* Bytes of an element, channels padded to 16 on two axes, batches of 128: products of a checked shape do not overflow. */
+#define ROOM (8 * 16 * 16 * 128)
+
 bool plm__shape_check(plm_ctx *ctx, plm_shape s, const char *where)
 {
     char    text[PLM__SHAPE_TEXT];
@@ -51,7 +54,7 @@ bool plm__shape_check(plm_ctx *ctx, plm_shape s, const char *where)
         if (s.dim[i] < 1)
             return plm__fail(ctx, PLM_ERR_SHAPE, "%s: extent %d of %s is %lld, expected at least 1", where, i,
                              plm__shape_text(s, text), (long long)s.dim[i]);
-    if (!plm__mul(plm_shape_count(s), 8, &bytes))
+    if (!plm__mul(plm_shape_count(s), ROOM, &bytes))
         return plm__fail(ctx, PLM_ERR_SHAPE, "%s: %s has too many elements to count", where, plm__shape_text(s, text));
     return true;
 }

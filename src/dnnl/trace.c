@@ -5,7 +5,6 @@
 #include "dnnl/engine.h"
 
 #include <string.h>
-#include <time.h>
 
 /* A buffer of the replay, in the place of memory that noted runs used. */
 typedef struct {
@@ -92,13 +91,6 @@ static bool run_all(plm_ctx *ctx, const plm__noted *run, int count)
     return true;
 }
 
-static double seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* The first pass touches the buffers, the second is timed. */
 static double replay(plm_ctx *ctx, plm__noted *run, int runs, stand_in *table)
 {
@@ -107,8 +99,8 @@ static double replay(plm_ctx *ctx, plm__noted *run, int runs, stand_in *table)
     if (!give_buffers(ctx, table, count)) return -1;
     for (int i = 0; i < runs; i++) put_stand_ins(&run[i], table);
     if (!run_all(ctx, run, runs)) return -1;
-    double start = seconds();
-    return run_all(ctx, run, runs) ? seconds() - start : -1;
+    double start = plm__seconds();
+    return run_all(ctx, run, runs) ? plm__seconds() - start : -1;
 }
 
 bool plm__trace_start(plm_ctx *ctx, int capacity)

@@ -4,8 +4,11 @@
  * the graph is a loop. */
 #include "nn/nn.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { MAX_NODES = 1 << 14 }; /* building compares each name with all before */
 
 const plm__kind *const plm__kinds[] = { &plm__kind_input,      &plm__kind_linear,     &plm__kind_conv2d,
                                         &plm__kind_batch_norm, &plm__kind_max_pool2d, &plm__kind_avg_pool2d,
@@ -49,17 +52,23 @@ void plm_graph_free(plm_graph *g)
 
 plm_ctx *plm_graph_ctx(const plm_graph *g)
 {
+    if (!g) return NULL;
     return g->ctx;
 }
 
 void plm_graph_scope(plm_graph *g, const char *fmt, ...)
 {
-    if (!g || g->ctx->status != PLM_OK) return;
+    if (!g || !fmt || g->ctx->status != PLM_OK) return;
     const size_t used = strlen(g->scope), room = sizeof g->scope - used;
     va_list      args;
     va_start(args, fmt);
     const int length = vsnprintf(g->scope + used, room, fmt, args);
     va_end(args);
+    if (length > 0 && memchr(g->scope + used, '/', (size_t)length < room ? (size_t)length : room - 1)) {
+        plm__fail(g->ctx, PLM_ERR_ARGUMENT, "plm_graph_scope: %s: names do not contain \"/\"", g->scope + used);
+        g->scope[used] = '\0';
+        return;
+    }
     if (length >= 0 && (size_t)length + 1 < room) {
         g->scope[used + (size_t)length]     = '/'; /* ends a scope; written as "." in names */
         g->scope[used + (size_t)length + 1] = '\0';
@@ -148,9 +157,12 @@ static bool check_new(plm_graph *g, const plm__node *n, const plm_node *in)
                               "the graph is in use (applied, or given to an optimiser) and cannot grow");
     for (int i = 0; i < n->kind->inputs; i++) {
         if (in[i].id < 0) return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "input %d is an empty node", i);
+        if (in[i].id >= in[i].graph->nodes)
+            return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "input %d is no node of a graph", i);
         if (in[i].graph != g)
             return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "inputs 0 and %d are of different graphs", i);
     }
+    if (g->nodes >= MAX_NODES) return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "a graph has at most %d nodes", MAX_NODES);
     for (int i = 0; i < g->nodes; i++)
         if (strcmp(g->node[i].name, n->name) == 0)
             return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "the name is taken by a %s", g->node[i].kind->name);
@@ -222,7 +234,7 @@ void plm_graph_output(plm_node node, const char *name)
 {
     plm_graph *g = node.graph;
     if (!g || g->ctx->status != PLM_OK) return;
-    if (node.id < 0) plm__fail(g->ctx, PLM_ERR_ARGUMENT, "plm_graph_output: the node is empty");
+    if (node.id < 0 || node.id >= g->nodes) plm__fail(g->ctx, PLM_ERR_ARGUMENT, "plm_graph_output: the node is empty");
     else if (g->frozen || g->output >= 0)
         plm__fail(g->ctx, PLM_ERR_STATE, "plm_graph_output: the graph has an output already (%s)", g->output_name);
     else if ((g->output_name = plm__strdup(g->ctx, name ? name : "output"))) g->output = node.id;
@@ -230,7 +242,7 @@ void plm_graph_output(plm_node node, const char *name)
 
 void plm_node_keep(plm_node node)
 {
-    if (!node.graph || node.id < 0 || node.graph->ctx->status != PLM_OK) return;
+    if (!node.graph || node.id < 0 || node.id >= node.graph->nodes || node.graph->ctx->status != PLM_OK) return;
     if (node.graph->frozen)
         plm__fail(node.graph->ctx, PLM_ERR_STATE, "plm_node_keep: %s: the graph is in use already",
                   node.graph->node[node.id].name);
@@ -255,14 +267,21 @@ void plm_graph_set_normalization(plm_graph *g, const plm_normalization *n)
     const plm_normalization none = { 0 };
     g->normalization             = n ? *n : none;
     if (g->normalization.scale == 0) g->normalization.scale = 1;
-    if (g->normalization.channels >= 0 && g->normalization.channels <= PLM_MAX_CHANNELS) return;
-    plm__fail(g->ctx, PLM_ERR_ARGUMENT, "plm_graph_set_normalization: %d channels, at most %d", n->channels,
-              PLM_MAX_CHANNELS);
+    bool good = g->normalization.channels >= 0 && g->normalization.channels <= PLM_MAX_CHANNELS &&
+                isfinite(g->normalization.scale);
+    for (int c = 0; good && c < g->normalization.channels; c++)
+        good = isfinite(g->normalization.mean[c]) && g->normalization.std[c] > 0 && isfinite(g->normalization.std[c]);
+    if (good) return;
+    plm__fail(g->ctx, PLM_ERR_ARGUMENT,
+              "plm_graph_set_normalization: %d channels (at most %d), or a number that is not finite or a std that is "
+              "not positive",
+              n->channels, PLM_MAX_CHANNELS);
     g->normalization = none;
 }
 
 const plm_normalization *plm_graph_normalization(const plm_graph *g)
 {
+    if (!g) return NULL;
     return &g->normalization;
 }
 
@@ -270,6 +289,11 @@ void plm_graph_set_classes(plm_graph *g, const char *const *names, int count)
 {
     if (!g || g->ctx->status != PLM_OK) return;
     free_classes(g);
+    for (int i = 0; i < count; i++)
+        if (!names || !names[i]) {
+            plm__fail(g->ctx, PLM_ERR_ARGUMENT, "plm_graph_set_classes: name %d of %d is NULL", i, count);
+            return;
+        }
     if (count <= 0 || !(g->classes = plm__new(g->ctx, (size_t)count * sizeof *g->classes, "class names"))) return;
     for (g->class_count = 0; g->class_count < count; g->class_count++)
         if (!(g->classes[g->class_count] = plm__strdup(g->ctx, names[g->class_count]))) return;
@@ -277,10 +301,12 @@ void plm_graph_set_classes(plm_graph *g, const char *const *names, int count)
 
 const char *plm_graph_class(const plm_graph *g, int i)
 {
+    if (!g) return NULL;
     return i >= 0 && i < g->class_count ? g->classes[i] : NULL;
 }
 
 int plm_graph_class_count(const plm_graph *g)
 {
+    if (!g) return 0;
     return g->class_count;
 }

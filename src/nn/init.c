@@ -113,6 +113,7 @@ bool plm_graph_init(plm_graph *g, plm_init scheme)
 
 bool plm_graph_initialized(const plm_graph *g)
 {
+    if (!g) return false;
     for (int i = 0; i < g->params; i++)
         if (!g->param[i]->written && g->param[i]->role == PLM_ROLE_WEIGHT) return false;
     return true;

@@ -86,13 +86,13 @@ static bool fill(const plm__safetensors *f, plm_graph *g)
     bool         ok   = read != NULL;
     for (int i = 0; i < g->params && ok; i++) ok = (read[i] = read_home(f, g->param[i])) != NULL;
     for (int i = 0; read && i < g->params; i++) {
-        plm__block *unused = ok ? g->param[i]->weights : read[i];
-        if (ok) {
-            g->param[i]->weights = read[i];
-            g->param[i]->written = true;
-            g->param[i]->version++;
+        plm_param *p = g->param[i];
+        if (ok) { /* into the memory there is: values of tapes may be views of it */
+            memcpy(p->weights->data, read[i]->data, (size_t)plm__layout_floats(&p->home) * sizeof(float));
+            p->written = true;
+            p->version++;
         }
-        plm__pool_drop(g->ctx, unused);
+        plm__pool_drop(g->ctx, read[i]);
     }
     plm__delete(g->ctx, read);
     return ok;

@@ -14,6 +14,9 @@ static bool resolve(plm_graph *g, plm__node *n, const plm_shape *x)
     if (d->out < 1)
         return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "desc.out is %lld, it is required and positive",
                               (long long)d->out);
+    if (!plm__window_fits(d->kernel, d->stride, d->pad))
+        return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "kernel %d, stride %d, pad %d: each is at most %d", d->kernel,
+                              d->stride, d->pad, PLM__MAX_WINDOW);
     if (d->kernel < 1 || d->stride < 1 || d->pad < 0)
         return plm__node_fail(g, n, PLM_ERR_ARGUMENT,
                               "kernel %d, stride %d, pad %d: kernel and stride are positive, pad is not negative",

@@ -10,6 +10,9 @@ static bool resolve(plm_graph *g, plm__node *n, const plm_shape *x)
         return plm__node_fail(g, n, PLM_ERR_SHAPE,
                               "its input is %s without the batch axis, expected [channels,height,width]",
                               plm__shape_text(*x, text));
+    if (!plm__window_fits(d->kernel, d->stride, d->pad))
+        return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "kernel %d, stride %d, pad %d: each is at most %d", d->kernel,
+                              d->stride, d->pad, PLM__MAX_WINDOW);
     if (d->kernel < 1 || d->stride < 1 || d->pad < 0 || d->pad > d->kernel / 2)
         return plm__node_fail(g, n, PLM_ERR_ARGUMENT,
                               "kernel %d, stride %d, pad %d: kernel is required, kernel and stride are positive, pad "

@@ -162,6 +162,8 @@ static bool check_apply(plm_graph *g, plm_val x, const plm__value *input)
         return plm__fail(g->ctx, PLM_ERR_SHAPE, "plm_graph_apply: the input is %s, the graph expects %s",
                          plm__shape_text(shape, a),
                          plm__shape_text(plm__shape_batched(shape.rank ? shape.dim[0] : 1, want), b));
+    for (int i = 0; i < g->params; i++)
+        if (!plm__param_check_finite(g->param[i])) return false;
     if (!check_finite(g, input) || !plm__graph_freeze(g)) return false;
     if (!plm_graph_initialized(g))
         return plm__fail(g->ctx, PLM_ERR_STATE,
@@ -196,7 +198,7 @@ plm_val plm_graph_apply(plm_graph *g, plm_val x)
 plm_val plm_node_value(plm_node node, plm_tape *tape)
 {
     plm_graph *g = node.graph;
-    if (!g || node.id < 0 || !tape || g->ctx->status != PLM_OK) return plm__val_none(tape);
+    if (!g || node.id < 0 || node.id >= g->nodes || !tape || g->ctx->status != PLM_OK) return plm__val_none(tape);
     if (!g->node[node.id].keep && node.id != g->output)
         plm__fail(g->ctx, PLM_ERR_STATE, "plm_node_value: %s is not kept: call plm_node_keep while building",
                   g->node[node.id].name);

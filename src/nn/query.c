@@ -5,11 +5,13 @@
 
 plm_shape plm_node_shape(plm_node node)
 {
-    return node.graph && node.id >= 0 ? node.graph->node[node.id].shape : plm_shape_from(0, NULL);
+    return node.graph && node.id >= 0 && node.id < node.graph->nodes ? node.graph->node[node.id].shape
+                                                                     : plm_shape_from(0, NULL);
 }
 
 int plm_graph_node_count(const plm_graph *g)
 {
+    if (!g) return 0;
     return g->nodes;
 }
 
@@ -20,6 +22,7 @@ static int64_t node_macs(const plm_graph *g, const plm__node *n)
 
 bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info)
 {
+    if (!g || !info) return false;
     if (i < 0 || i >= g->nodes)
         return plm__fail(g->ctx, PLM_ERR_ARGUMENT, "plm_graph_node_info: node %d of %d", i, g->nodes);
     const plm__node *n = &g->node[i];
@@ -38,36 +41,43 @@ bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info)
 
 int plm_graph_layer_count(const plm_graph *g)
 {
+    if (!g) return 0;
     return g->layers;
 }
 
 const plm_layer *plm_graph_layer(const plm_graph *g, int i)
 {
+    if (!g) return NULL;
     return i >= 0 && i < g->layers ? &g->layer[i] : NULL;
 }
 
 int64_t plm_layer_fan_in(const plm_layer *l)
 {
+    if (!l) return 0;
     return l->d_in * l->kernel_h * l->kernel_w / l->groups;
 }
 
 int64_t plm_layer_fan_out(const plm_layer *l)
 {
+    if (!l) return 0;
     return l->d_out * l->kernel_h * l->kernel_w / l->groups;
 }
 
 int plm_graph_param_count(const plm_graph *g)
 {
+    if (!g) return 0;
     return g->params;
 }
 
 plm_param *plm_graph_param(const plm_graph *g, int i)
 {
+    if (!g) return NULL;
     return i >= 0 && i < g->params ? g->param[i] : NULL;
 }
 
 plm_param *plm_graph_param_named(const plm_graph *g, const char *name)
 {
+    if (!g || !name) return NULL;
     for (int i = 0; i < g->params; i++)
         if (strcmp(g->param[i]->name, name) == 0) return g->param[i];
     return NULL;
@@ -81,6 +91,7 @@ static void add_to(int64_t *sum, int64_t more)
 
 plm_graph_info plm_graph_summary(const plm_graph *g)
 {
+    if (!g) return (plm_graph_info){ 0 };
     plm_graph_info info = { .layers = g->layers };
     for (int i = 0; i < g->nodes; i++) {
         const plm__node *n = &g->node[i];
@@ -95,10 +106,12 @@ plm_graph_info plm_graph_summary(const plm_graph *g)
 
 plm_shape plm_graph_input_shape(const plm_graph *g)
 {
+    if (!g) return plm_shape_from(0, NULL);
     return g->input >= 0 ? g->node[g->input].shape : plm_shape_from(0, NULL);
 }
 
 plm_shape plm_graph_output_shape(const plm_graph *g)
 {
+    if (!g) return plm_shape_from(0, NULL);
     return g->output >= 0 ? g->node[g->output].shape : plm_shape_from(0, NULL);
 }

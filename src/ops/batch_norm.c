@@ -34,11 +34,20 @@ static bool norm_shape(plm_record *r)
     if (!((float)attr->eps > 0) || !(attr->momentum > 0 && attr->momentum <= 1))
         return plm_record_fail(r, PLM_ERR_ARGUMENT, "eps %g, momentum %g: eps is positive, momentum in (0, 1]",
                                attr->eps, attr->momentum);
+    for (int i = 0; i < 2; i++) {
+        const plm_param *p = i == 0 ? attr->mean : attr->variance;
+        if (p && (p->role != PLM_ROLE_STATISTIC || p->ctx != plm_record_ctx(r)))
+            return plm_record_fail(r, PLM_ERR_ARGUMENT, "%s is no parameter of role PLM_ROLE_STATISTIC of this context",
+                                   p->name);
+    }
     if (!attr->mean != !attr->variance)
         return plm_record_fail(r, PLM_ERR_ARGUMENT, "only one of running mean and running variance is given");
-    if (attr->mean && (!plm_shape_equal(attr->mean->shape, each) || !plm_shape_equal(attr->variance->shape, each)))
-        return plm_record_fail(r, PLM_ERR_SHAPE, "running mean is %s, expected [%lld] (x %s)",
-                               plm__shape_text(attr->mean->shape, a), (long long)x.dim[1], plm__shape_text(x, b));
+    const plm_param *const running[] = { attr->mean, attr->variance };
+    for (int i = 0; i < 2; i++)
+        if (running[i] && !plm_shape_equal(running[i]->shape, each))
+            return plm_record_fail(r, PLM_ERR_SHAPE, "running %s is %s, expected [%lld] (x %s)",
+                                   i ? "variance" : "mean", plm__shape_text(running[i]->shape, a), (long long)x.dim[1],
+                                   plm__shape_text(x, b));
     if (plm_record_eval(r) && !attr->mean)
         return plm_record_fail(r, PLM_ERR_STATE, "evaluation needs running statistics");
     if (!plm_record_eval(r) && plm_shape_count(x) == x.dim[1])

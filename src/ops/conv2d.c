@@ -14,6 +14,10 @@ static bool conv2d_shape(plm_record *r)
     if (x.dim[1] != w.dim[1])
         return plm_record_fail(r, PLM_ERR_SHAPE, "input has %lld channels, weight expects %lld (x %s, w %s)",
                                (long long)x.dim[1], (long long)w.dim[1], plm__shape_text(x, a), plm__shape_text(w, b));
+    if (!plm__window_fits(w.dim[2] > w.dim[3] ? w.dim[2] : w.dim[3], d->stride, d->pad))
+        return plm_record_fail(r, PLM_ERR_ARGUMENT,
+                               "w %s, stride %d, pad %d: a window's side, stride and pad are at most %d",
+                               plm__shape_text(w, b), d->stride, d->pad, PLM__MAX_WINDOW);
     if (d->stride < 1 || d->pad < 0)
         return plm_record_fail(r, PLM_ERR_ARGUMENT, "stride %d, pad %d: stride is positive, pad is not negative",
                                d->stride, d->pad);

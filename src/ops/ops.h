@@ -43,9 +43,16 @@ void plm__broadcast(plm__range *f, plm_shape out, const plm__operand *in, int n_
  * which y was repeated.  Accumulates in double, in an order that does not depend on the number of threads. */
 void plm__reduce(const float *x, plm_shape from, float *y, plm_shape to, double factor);
 
+/* Windows of convolutions and pools beyond this are mistakes, and oneDNN's arithmetic on them overflows. */
+enum { PLM__MAX_WINDOW = 1 << 15 };
+static inline bool plm__window_fits(int64_t kernel, int64_t stride, int64_t pad)
+{
+    return kernel <= PLM__MAX_WINDOW && stride <= PLM__MAX_WINDOW && pad <= PLM__MAX_WINDOW;
+}
+
 /* ------------------------------------------------------------------ for modules: fused, and home layouts */
 
-/* relu > 0: y = relu max(y, 0) is part of the op; 0: none. */
+/* relu > 0: y = relu max(y, 0) is part of the op; 0: none.  Batch norm knows 0 and 1 only. */
 plm_val plm__linear_relu(plm_val x, plm_val w, plm_val b, double relu);
 plm_val plm__batch_norm_relu(plm_val x, plm_val scale, plm_val shift, plm_param *running_mean, plm_param *running_var,
                              const plm_batch_norm_op_desc *desc, double relu);

@@ -11,6 +11,9 @@ static bool pool_shape(plm_record *r)
     char                      a[PLM__SHAPE_TEXT];
     const plm_shape           x = plm_record_in_shape(r, 0);
     if (x.rank != 4) return plm_record_fail(r, PLM_ERR_SHAPE, "x is %s, expected [n,c,h,w]", plm__shape_text(x, a));
+    if (!plm__window_fits(d->kernel, d->stride, d->pad))
+        return plm_record_fail(r, PLM_ERR_ARGUMENT, "kernel %d, stride %d, pad %d: each is at most %d", d->kernel,
+                               d->stride, d->pad, PLM__MAX_WINDOW);
     if (d->kernel < 1 || d->stride < 1 || d->pad < 0 || d->pad > d->kernel / 2)
         return plm_record_fail(
             r, PLM_ERR_ARGUMENT,

@@ -29,9 +29,7 @@ static void delta(const plm_optimizer *o, const plm__entry *e, int64_t start, in
     }
 }
 
-static const plm__optimizer_kind adam = {
-    .name = "adam", .init = PLM_INIT_PYTORCH, .slots = 2, .begin = begin, .delta = delta
-};
+static const plm__optimizer_kind adam = { .name = "adam", .init = PLM_INIT_PYTORCH, .begin = begin, .delta = delta };
 
 static double or_default(double given, double otherwise)
 {
@@ -46,8 +44,9 @@ plm_optimizer *plm_adam_new(plm_graph *g, const plm_adam_desc *desc)
     d.beta1 = or_default(d.beta1, 0.9);
     d.beta2 = or_default(d.beta2, 0.999);
     d.eps   = or_default(d.eps, 1e-8);
-    if (!(d.lr > 0 && isfinite(d.lr)) || !(d.beta1 >= 0 && d.beta1 < 1) || !(d.beta2 >= 0 && d.beta2 < 1) ||
-        !(d.eps > 0) || !(d.weight_decay >= 0 && isfinite(d.weight_decay)))
+    if (!((float)d.lr > 0 && isfinite((float)d.lr)) || !(d.beta1 >= 0 && d.beta1 < 1) ||
+        !(d.beta2 >= 0 && d.beta2 < 1) || !((float)d.eps > 0 && isfinite((float)d.eps)) ||
+        !(d.weight_decay >= 0 && isfinite((float)d.weight_decay)))
         plm__fail(g->ctx, PLM_ERR_ARGUMENT,
                   "adam: lr %g, betas %g and %g, eps %g, weight_decay %g: lr and eps are positive, betas in [0, 1), "
                   "decay not negative",

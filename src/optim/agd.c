@@ -71,8 +71,8 @@ plm_optimizer *plm_agd_new(plm_graph *g, const plm_agd_desc *desc)
 {
     plm_agd_desc d = desc ? *desc : (plm_agd_desc){ 0 };
     if (d.gain == 0) d.gain = 1;
-    if (g && !(d.gain > 0 && isfinite(d.gain))) {
-        plm__fail(g->ctx, PLM_ERR_ARGUMENT, "agd: gain is %g, expected a positive number", d.gain);
+    if (g && !(d.gain > 0 && d.gain < 1e30)) {
+        plm__fail(g->ctx, PLM_ERR_ARGUMENT, "agd: gain is %g, expected a positive number below 1e30", d.gain);
         return NULL;
     }
     plm_optimizer *o = plm__optimizer_new(g, &agd, 0, d.reinit, 0);

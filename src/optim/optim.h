@@ -59,7 +59,7 @@ struct plm_optimizer {
     } desc;
 };
 
-/* Common part of plm_X_new: checks, initialises, allocates.  `slots` of state, at most kind->slots. */
+/* Common part of plm_X_new: checks, initialises, allocates.  `slots`: floats of state per weight. */
 plm_optimizer *plm__optimizer_new(plm_graph *g, const plm__optimizer_kind *kind, int slots, bool reinit,
                                   double clip_norm);
 
@@ -86,7 +86,8 @@ void plm__tap_squares(const float *g, int64_t n, const plm__taps *t, int taps, d
 /* w -= d for a block; adds the squares of w (before) and d. */
 void plm__subtract(float *w, const float *d, int64_t n, double *ww, double *dd);
 
-/* Bounds of part k of n elements. */
+/* n elements are cut into plm__parts(n) parts, of which part k begins at plm__part_start(n, k). */
+int     plm__parts(int64_t n);
 int64_t plm__part_start(int64_t n, int k);
 
 #endif

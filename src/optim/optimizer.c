@@ -6,6 +6,7 @@
  * second optimiser) the same function takes them again, so the bits are the same. */
 #include "optim/optim.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -148,13 +149,14 @@ static bool gather(plm_optimizer *o)
 }
 
 /* w -= delta in one pass over memory, block by block through the first-level cache. */
-static void update(const plm_optimizer *o, plm__entry *e)
+static bool update(const plm_optimizer *o, plm__entry *e)
 {
     enum { BLOCK = 1024 };
-    double ww[PLM__PARTS] = { 0 }, dd[PLM__PARTS] = { 0 }, before = 0, change = 0;
-    float *w = e->param->weights->data;
-#pragma omp parallel for if (e->n > 16384) schedule(static)
-    for (int k = 0; k < PLM__PARTS; k++) {
+    double    ww[PLM__PARTS] = { 0 }, dd[PLM__PARTS] = { 0 }, before = 0, change = 0;
+    float    *w     = e->param->weights->data;
+    const int parts = plm__parts(e->n);
+#pragma omp parallel for if (parts > 1) schedule(static)
+    for (int k = 0; k < parts; k++) {
         float         d[BLOCK];
         const int64_t end = plm__part_start(e->n, k + 1);
         for (int64_t i = plm__part_start(e->n, k); i < end; i += BLOCK) {
@@ -163,12 +165,18 @@ static void update(const plm_optimizer *o, plm__entry *e)
             plm__subtract(w + i, d, n, &ww[k], &dd[k]);
         }
     }
-    for (int k = 0; k < PLM__PARTS; k++) {
+    for (int k = 0; k < parts; k++) {
         before += ww[k];
         change += dd[k];
     }
     e->update = before > 0 ? sqrt(change / before) : 0;
     e->param->version++;
+    if (!isfinite(before) || !isfinite(change))
+        return plm__fail(o->ctx, PLM_ERR_NONFINITE, "%s: step %lld made %s infinite or nan", o->kind->name,
+                         (long long)o->info.step, e->param->name);
+    /* No weight is larger than the root of the sum, so what a float can hold was not left. */
+    if (sqrt(before) + sqrt(change) < FLT_MAX) e->param->finite_version = e->param->version;
+    return true;
 }
 
 static void report(plm_optimizer *o)
@@ -186,17 +194,17 @@ static void report(plm_optimizer *o)
 static bool step(plm_optimizer *o, bool change, const char *call)
 {
     if (!o || !plm__enter(o->ctx, call)) return false;
-    const bool ok = gather(o);
+    bool ok = gather(o);
     if (ok) {
         o->info.step += change;
         o->kind->begin(o);
         for (int i = 0; i < o->entries; i++) {
-            plm__entry *e = &o->entry[i];
-            e->update     = 0;
+            plm__entry *e        = &o->entry[i];
+            e->update            = 0;
+            e->param->accumulate = 0;
             if (!plm__entry_trains(e)) continue;
-            if (change) update(o, e);
+            if (change && !update(o, e)) ok = false;
             e->param->used_version = e->param->grad_version;
-            e->param->accumulate   = false;
         }
         report(o);
     }
@@ -216,16 +224,20 @@ bool plm_optimizer_probe(plm_optimizer *o)
 
 const plm_step_info *plm_optimizer_info(const plm_optimizer *o)
 {
+    static const plm_step_info none = { .eta = NAN, .G = NAN, .grad_norm = NAN };
+    if (!o) return &none;
     return &o->info;
 }
 
 const char *plm_optimizer_name(const plm_optimizer *o)
 {
+    if (!o) return NULL;
     return o->kind->name;
 }
 
 size_t plm_optimizer_state_bytes(const plm_optimizer *o)
 {
+    if (!o) return 0;
     size_t bytes = 0;
     for (int i = 0; i < o->entries; i++)
         for (int s = 0; s < PLM__MAX_SLOTS; s++)

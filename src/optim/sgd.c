@@ -28,17 +28,15 @@ static void delta(const plm_optimizer *o, const plm__entry *e, int64_t start, in
     }
 }
 
-static const plm__optimizer_kind sgd = {
-    .name = "sgd", .init = PLM_INIT_PYTORCH, .slots = 1, .begin = begin, .delta = delta
-};
+static const plm__optimizer_kind sgd = { .name = "sgd", .init = PLM_INIT_PYTORCH, .begin = begin, .delta = delta };
 
 plm_optimizer *plm_sgd_new(plm_graph *g, const plm_sgd_desc *desc)
 {
     plm_sgd_desc d = desc ? *desc : (plm_sgd_desc){ 0 };
     if (!g) return NULL;
     if (d.lr == 0) d.lr = 0.1;
-    if (!(d.lr > 0 && isfinite(d.lr)) || !(d.momentum >= 0 && d.momentum < 1) ||
-        !(d.weight_decay >= 0 && isfinite(d.weight_decay)))
+    if (!((float)d.lr > 0 && isfinite((float)d.lr)) || !(d.momentum >= 0 && d.momentum < 1) ||
+        !(d.weight_decay >= 0 && isfinite((float)d.weight_decay)))
         plm__fail(g->ctx, PLM_ERR_ARGUMENT,
                   "sgd: lr %g, momentum %g, weight_decay %g: lr is positive, momentum in [0, 1), decay not negative",
                   d.lr, d.momentum, d.weight_decay);

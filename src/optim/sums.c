@@ -50,11 +50,21 @@ VECTOR void plm__subtract(float *w, const float *d, int64_t n, double *ww, doubl
     *dd += lane_sum(change);
 }
 
-int64_t plm__part_start(int64_t n, int k)
+static int64_t part_size(int64_t n)
 {
     enum { SMALLEST = 8192 }; /* floats: below, a thread costs more than it brings */
-    const int64_t even = (n + PLM__PARTS - 1) / PLM__PARTS, size = even > SMALLEST ? even : SMALLEST;
-    return k * size < n ? k * size : n;
+    const int64_t even = (n + PLM__PARTS - 1) / PLM__PARTS;
+    return even > SMALLEST ? even : SMALLEST;
+}
+
+int plm__parts(int64_t n)
+{
+    return (int)((n + part_size(n) - 1) / part_size(n));
+}
+
+int64_t plm__part_start(int64_t n, int k)
+{
+    return k * part_size(n) < n ? k * part_size(n) : n;
 }
 
 plm__taps plm__taps_of(const plm_param *p, int taps)
@@ -85,7 +95,8 @@ static void part_squares(const float *g, int64_t n, const plm__taps *t, int taps
     for (int tap = 0; tap < taps; tap++) sum[tap] = 0;
     for (int64_t i = plm__part_start(n, k), length; i < end; i += length) {
         length = t->run - i % t->run < end - i ? t->run - i % t->run : end - i;
-        sum[plm__tap_at(t, i)] += squares(g + i, length);
+        /* where taps are innermost, each element is a run of its own */
+        sum[plm__tap_at(t, i)] += length == 1 ? (double)g[i] * (double)g[i] : squares(g + i, length);
     }
 }
 
@@ -93,14 +104,15 @@ static void part_squares(const float *g, int64_t n, const plm__taps *t, int taps
  * so the end is what the cache still holds. */
 void plm__tap_squares(const float *g, int64_t n, const plm__taps *t, int taps, double *part, double *square)
 {
-#pragma omp parallel if (n > 16384)
+    const int parts = plm__parts(n);
+#pragma omp parallel if (parts > 1)
     {
         const int threads = omp_get_num_threads(), thread = omp_get_thread_num();
-        const int first = PLM__PARTS * thread / threads, end = PLM__PARTS * (thread + 1) / threads;
+        const int first = parts * thread / threads, end = parts * (thread + 1) / threads;
         for (int k = end - 1; k >= first; k--) part_squares(g, n, t, taps, k, part + k * taps);
     }
     for (int tap = 0; tap < taps; tap++) {
         square[tap] = 0;
-        for (int k = 0; k < PLM__PARTS; k++) square[tap] += part[k * taps + tap];
+        for (int k = 0; k < parts; k++) square[tap] += part[k * taps + tap];
     }
 }

@@ -143,12 +143,63 @@ static void test_nonfinite_is_named(void **state)
     assert_error(f->ctx, PLM_ERR_NONFINITE, "log: its output [2] is not finite, nor is the loss (-inf)");
 }
 
+/* Refused, it leaves the first one's gradients alone. */
+static void test_refused_backward_changes_nothing(void **state)
+{
+    fixture      *f    = *state;
+    const plm_val loss = product(f->tape, f->p, one);
+    assert_true(plm_backward(loss));
+    assert_false(plm_backward(loss));
+    plm_ctx_clear(f->ctx);
+    assert_grad(f->p, one[0], one[1]);
+}
+
+/* What backward reads must be what forward read. */
+static void test_parameter_changed_between_forward_and_backward(void **state)
+{
+    fixture      *f    = *state;
+    const plm_val loss = product(f->tape, f->p, one);
+    assert_true(plm_param_write(f->p, one, 2));
+    assert_false(plm_backward(loss));
+    assert_error(f->ctx, PLM_ERR_STATE, "p was changed after this tape used it: compute the loss anew");
+}
+
+/* A half that an error cut off is not taken up again. */
+static void test_micro_batch_before_an_error(void **state)
+{
+    fixture *f = *state;
+    assert_true(plm_backward_with(product(f->tape, f->p, one), &(plm_backward_desc){ .more = true }));
+    plm_ctx_fail(f->ctx, PLM_ERR_IO, "the disk is gone");
+    plm_ctx_clear(f->ctx);
+    assert_true(plm_backward(product(f->tape, f->p, one)));
+    assert_grad(f->p, one[0], one[1]);
+}
+
+static void test_loss_is_a_parameter(void **state)
+{
+    fixture   *f = *state;
+    plm_param *s = plm_param_new(f->ctx, plm_shape_of(1), &(plm_param_desc){ .name = "s" });
+    assert_false(plm_backward(plm_tape_param(f->tape, s)));
+    assert_error(f->ctx, PLM_ERR_STATE, "the loss is the parameter s itself");
+    plm_param_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        tape_test(test_second_backward), tape_test(test_param_used_often), tape_test(test_micro_batches),
-        tape_test(test_ready_hook),      tape_test(test_no_grad),          tape_test(test_eval_with_grad),
-        tape_test(test_input_gradients), tape_test(test_bad_losses),       tape_test(test_nonfinite_is_named),
+        tape_test(test_second_backward),
+        tape_test(test_param_used_often),
+        tape_test(test_micro_batches),
+        tape_test(test_ready_hook),
+        tape_test(test_no_grad),
+        tape_test(test_eval_with_grad),
+        tape_test(test_input_gradients),
+        tape_test(test_bad_losses),
+        tape_test(test_nonfinite_is_named),
+        tape_test(test_refused_backward_changes_nothing),
+        tape_test(test_parameter_changed_between_forward_and_backward),
+        tape_test(test_micro_batch_before_an_error),
+        tape_test(test_loss_is_a_parameter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,9 +141,66 @@ static void test_broken_ops(void **state)
     assert_error(ctx, PLM_ERR_ARGUMENT, "cube: 9 inputs");
 }
 
+static bool refuse(plm_record *r)
+{
+    (void)r;
+    return false;
+}
+
+/* Clearing from inside an op would pull the tape from under it: it does nothing there. */
+static bool clearing_forward(plm_record *r)
+{
+    plm_ctx_clear(plm_record_ctx(r));
+    return cube_forward(r);
+}
+
+static bool larger_shape(plm_record *r)
+{
+    return plm_record_set_out(r, plm_shape_of(400));
+}
+
+static void test_ops_without_sense(void **state)
+{
+    plm_ctx         *ctx  = *state;
+    const float      x[4] = { 1, 2, 3, 4 };
+    const plm_tensor line = plm_tensor_wrap(PLM_F32, plm_shape_of(4), x);
+    plm_tape        *tape = plm_tape_new(ctx, NULL);
+    const cube_attr  a    = { 1 };
+    plm_op           op   = cube;
+    plm_val          v    = plm_tape_input_with(tape, line, &(plm_input_desc){ .grad = true });
+    op.forward            = clearing_forward;
+    assert_true(plm_backward(plm_sum(plm_apply(&op, &a, sizeof a, &v, 1), NULL)));
+    plm_tape_reset(tape);
+
+    v          = plm_tape_input(tape, line);
+    op.forward = refuse;
+    plm_apply(&op, &a, sizeof a, &v, 1);
+    assert_error(ctx, PLM_ERR_STATE, "cube: its forward returned false");
+    v           = plm_tape_input_with(tape, line, &(plm_input_desc){ .grad = true });
+    op.forward  = cube_forward;
+    op.backward = refuse;
+    assert_false(plm_backward(plm_sum(plm_apply(&op, &a, sizeof a, &v, 1), NULL)));
+    assert_error(ctx, PLM_ERR_STATE, "cube: its backward returned false");
+    v        = plm_tape_input(tape, line);
+    op.shape = refuse;
+    plm_apply(&op, &a, sizeof a, &v, 1);
+    assert_error(ctx, PLM_ERR_STATE, "cube: its shape rule returned false");
+    v          = plm_tape_input(tape, line);
+    op.shape   = larger_shape;
+    op.forward = NULL;
+    plm_apply(&op, &a, sizeof a, &v, 1);
+    assert_error(ctx, PLM_ERR_STATE, "it has no forward, so it is a view, but changes the number of elements");
+    v = plm_tape_input(tape, line);
+    plm_apply(&cube, NULL, sizeof a, &v, 1);
+    assert_error(ctx, PLM_ERR_ARGUMENT, "plm_apply: attr is NULL");
+    v = plm_tape_input(tape, line);
+    plm_apply(NULL, NULL, 0, &v, 1);
+    assert_error(ctx, PLM_ERR_ARGUMENT, "the op needs a name and a shape rule");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { ctx_test(test_values_and_gradient), ctx_test(test_no_backward),
-                                        ctx_test(test_broken_ops) };
+                                        ctx_test(test_broken_ops), ctx_test(test_ops_without_sense) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* test_apply.c: a graph among other values of a tape: gradients through it, kept nodes, graphs behind graphs. */
 #include "nets.h"
 
+#include <math.h>
+
 enum { ROOM = 1 << 15 };
 
 /* Owned here, since a failed assertion jumps. */
@@ -319,6 +321,54 @@ static void test_parameter_in_use_before_the_first_apply(void **state)
     assert_all_close(f->a, f->want, count_of(d), 1e-5);
 }
 
+/* Kernels are chosen for what trains: the tape's earlier use and the graph's must agree. */
+static void test_frozen_between_two_applies(void **state)
+{
+    fixture *f = *state;
+    f->g       = plm_graph_new(f->ctx);
+    plm_node x = plm_nn_input(f->g, plm_shape_of(4));
+    plm_graph_output(plm_nn_linear(x, &(plm_linear_desc){ .name = "l", .out = 3 }), "y");
+    assert_true(plm_graph_init(f->g, PLM_INIT_AGD));
+    plm_graph_apply(f->g, input(f, f->tape, plm_shape_of(2, 4)));
+    plm_param_freeze(plm_graph_param(f->g, 0), true);
+    plm_graph_apply(f->g, input(f, f->tape, plm_shape_of(2, 4)));
+    assert_error(f->ctx, PLM_ERR_STATE, "l.weight was frozen or unfrozen after this tape used it: reset the tape");
+    const plm_val y = plm_graph_apply(f->g, input(f, f->tape, plm_shape_of(2, 4)));
+    assert_true(plm_backward(plm_sum(y, NULL)));
+}
+
+/* A value may be a view of weights that are loaded anew. */
+static void test_view_of_weights_that_are_loaded(void **state)
+{
+    fixture *f = *state;
+    f->g       = plm_graph_new(f->ctx);
+    plm_node x = plm_nn_input(f->g, plm_shape_of(4));
+    plm_graph_output(plm_nn_linear(x, &(plm_linear_desc){ .name = "l", .out = 3 }), "y");
+    assert_true(plm_graph_init(f->g, PLM_INIT_AGD));
+    assert_true(plm_graph_save(f->g, test_path("view.safetensors")));
+    const plm_val view = plm_reshape(plm_tape_param(f->tape, plm_graph_param(f->g, 0)), plm_shape_of(12));
+    assert_true(plm_graph_load(f->g, test_path("view.safetensors")));
+    assert_true(plm_val_read(view, f->a, 12) && plm_param_read(plm_graph_param(f->g, 0), f->b, 12));
+    assert_memory_equal(f->a, f->b, 12 * sizeof(float));
+}
+
+/* A ReLU fused into its kernel would turn nan into 0: weights are looked at once per version. */
+static void test_weights_that_are_not_finite(void **state)
+{
+    fixture *f = *state;
+    f->g       = net_fcn(f->ctx, 3, 8);
+    assert_true(plm_graph_init(f->g, PLM_INIT_AGD));
+    plm_param *w = plm_graph_layer(f->g, 1)->weight;
+    assert_true(plm_param_read(w, f->a, count_of(w)));
+    f->a[5] = (float)NAN;
+    assert_true(plm_param_write(w, f->a, count_of(w)));
+    plm_graph_apply(f->g, input(f, f->tape, plm_shape_of(2, 1, 6, 6)));
+    assert_error(f->ctx, PLM_ERR_NONFINITE, "the weights of layers.0.weight are not finite: one is nan");
+    f->a[5] = 1;
+    assert_true(plm_param_write(w, f->a, count_of(w)));
+    assert_true(plm_val_ok(plm_graph_apply(f->g, input(f, f->tape, plm_shape_of(2, 1, 6, 6)))));
+}
+
 #define apply_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -335,6 +385,9 @@ int main(void)
         apply_test(test_output_is_the_input),
         apply_test(test_graph_behind_a_graph),
         apply_test(test_parameter_in_use_before_the_first_apply),
+        apply_test(test_frozen_between_two_applies),
+        apply_test(test_weights_that_are_not_finite),
+        apply_test(test_view_of_weights_that_are_loaded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

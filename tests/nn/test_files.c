@@ -239,7 +239,7 @@ static void test_refused_calls(void **state)
     plm_graph_output(x, NULL);
     assert_false(plm_graph_save(net, path));
     assert_error(ctx, PLM_ERR_ARGUMENT, "a number inf");
-    plm_graph_set_normalization(net, &(plm_normalization){ .channels = 3 });
+    plm_graph_set_normalization(net, &(plm_normalization){ .channels = 3, .std = { 1, 1, 1 } });
     assert_false(plm_graph_save(net, path));
     assert_error(ctx, PLM_ERR_ARGUMENT, "the normalisation has 3 channels, the input 4");
     assert_int_equal(access(path, F_OK), -1);

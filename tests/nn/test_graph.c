@@ -219,9 +219,10 @@ static void test_multiply_adds_beyond_counting(void **state)
 {
     fixture *f = *state;
     plm_graph_free(f->other);
-    f->other         = plm_graph_new(f->ctx);
-    const plm_node x = plm_nn_input(f->other, plm_shape_of(64, 100000000, 100000000));
-    const plm_node y = conv(conv(x, "a", 64), "b", 64);
+    f->other                   = plm_graph_new(f->ctx);
+    const plm_node        x    = plm_nn_input(f->other, plm_shape_of(2, 1 << 21, 1 << 21));
+    const plm_conv2d_desc wide = { .name = "a", .out = 4, .kernel = 1 << 10, .pad = 1 << 9 };
+    const plm_node        y    = plm_nn_conv2d(x, &wide);
     assert_ok(f->ctx);
     assert_int_equal(info_of(f->other, y.id).macs, INT64_MAX);
     assert_int_equal(plm_graph_summary(f->other).macs, INT64_MAX);
@@ -243,6 +244,39 @@ static void test_fcn_of_the_zoo(void **state)
     assert_int_equal(plm_graph_layer(f->other, 5)->d_out, 256);
 }
 
+/* Handles that no call made, and objects that a failed call did not make. */
+static void test_nothing_to_ask(void **state)
+{
+    fixture *f = *state;
+    plm_nn_relu((plm_node){ f->g, 57 }, NULL);
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "relu at relu0: input 0 is no node of a graph");
+    plm_graph_output((plm_node){ f->g, 57 }, NULL);
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "plm_graph_output: the node is empty");
+    plm_graph_scope(f->g, "a/b");
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "names do not contain");
+    assert_int_equal(plm_node_shape((plm_node){ f->g, 57 }).rank, 0);
+    plm_graph_set_classes(f->g, (const char *[]){ "a", NULL }, 2);
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "name 1 of 2 is NULL");
+    plm_graph_set_normalization(f->g, &(plm_normalization){ .channels = 1 });
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "a std that is not positive");
+
+    assert_null(plm_graph_ctx(NULL));
+    assert_int_equal(plm_graph_node_count(NULL) + plm_graph_layer_count(NULL) + plm_graph_param_count(NULL), 0);
+    assert_null(plm_graph_layer(NULL, 0));
+    assert_null(plm_graph_param(NULL, 0));
+    assert_null(plm_graph_param_named(f->g, NULL));
+    assert_false(plm_graph_node_info(f->g, 0, NULL));
+    assert_int_equal(plm_graph_summary(NULL).parameters, 0);
+    assert_int_equal(plm_graph_input_shape(NULL).rank + plm_graph_output_shape(NULL).rank, 0);
+    assert_int_equal(plm_graph_class_count(NULL), 0);
+    assert_null(plm_graph_class(NULL, 0));
+    assert_null(plm_param_name(NULL));
+    assert_null(plm_tape_ctx(NULL));
+    assert_null(plm_optimizer_name(NULL));
+    assert_int_equal(plm_optimizer_info(NULL)->layers, 0);
+    assert_int_equal(plm_ctx_threads(NULL), 0);
+}
+
 #define graph_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -255,6 +289,7 @@ int main(void)
         graph_test(test_what_a_node_says),
         graph_test(test_multiply_adds_beyond_counting),
         graph_test(test_fcn_of_the_zoo),
+        graph_test(test_nothing_to_ask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

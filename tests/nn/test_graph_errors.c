@@ -116,7 +116,7 @@ static const bad bads[] = {
     { "conv_pad", conv_pad, PLM_ERR_ARGUMENT, "conv2d at c: kernel 3, stride 1, pad -1" },
     { "conv_window", conv_window, PLM_ERR_SHAPE,
       "conv2d at c: a 11x11 window is larger than its input [3,8,8] padded by 1" },
-    { "conv_huge_pad", conv_huge_pad, PLM_ERR_SHAPE, "c: [1,4,4294967300,4294967300] has too many elements to count" },
+    { "conv_huge_pad", conv_huge_pad, PLM_ERR_ARGUMENT, "pad 2147483647: each is at most 32768" },
     { "norm_rank", norm_rank, PLM_ERR_SHAPE,
       "batch_norm at bn: its input is [3,4] without the batch axis, expected [channels] or [channels,height,width]" },
     { "norm_eps", norm_eps, PLM_ERR_ARGUMENT, "batch_norm at bn: eps -1, momentum 0.1: eps is positive" },

@@ -1,6 +1,8 @@
 /* test_predict.c: inference on plain arrays is apply in evaluation mode, in chunks. */
 #include "nets.h"
 
+#include <math.h>
+
 enum { MOST = 300, CLASSES = 7, IN = 3 * 8 * 8 };
 
 /* Owned here, since a failed assertion jumps. */
@@ -112,6 +114,10 @@ static void test_what_it_refuses(void **state)
     assert_false(plm_graph_predict(NULL, f->x, 3, f->y));
     assert_true(plm_graph_predict(f->g, f->x, 3, f->y));
     assert_ok(f->ctx);
+    const int64_t each   = plm_shape_count(plm_graph_input_shape(f->g));
+    f->x[150 * each + 2] = INFINITY; /* beyond the first chunk */
+    assert_false(plm_graph_predict(f->g, f->x, 200, f->y));
+    assert_error(f->ctx, PLM_ERR_NONFINITE, "plm_graph_predict: sample 150 holds inf at element 2");
 }
 
 #define predict_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

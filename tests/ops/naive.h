@@ -59,29 +59,39 @@ static inline void naive_conv2d(plm_shape x, plm_shape w, plm_shape y, int64_t s
     }
 }
 
-/* The channel (axis 1) of element `e`. */
+/* Elements per channel and sample: channel (axis 1) of element e is e / inner % channels. */
+static inline int64_t inner_of(plm_shape s)
+{
+    int64_t n = 1;
+    for (int a = 2; a < s.rank; a++) n *= s.dim[a];
+    return n;
+}
+
 static inline int64_t channel_of(plm_shape s, int64_t e)
 {
-    for (int a = 2; a < s.rank; a++) e /= s.dim[a];
-    return e % s.dim[1];
+    return e / inner_of(s) % s.dim[1];
 }
 
 /* Mean and population variance per channel. */
 static inline void naive_moments(plm_shape s, const double *x, double *mean, double *variance)
 {
-    const double each = (double)(plm_shape_count(s) / s.dim[1]);
-    for (int64_t c = 0; c < s.dim[1]; c++) mean[c] = variance[c] = 0;
-    for (int64_t e = 0; e < plm_shape_count(s); e++) mean[channel_of(s, e)] += x[e] / each;
-    for (int64_t e = 0; e < plm_shape_count(s); e++)
-        variance[channel_of(s, e)] += pow(x[e] - mean[channel_of(s, e)], 2) / each;
+    const int64_t count = plm_shape_count(s), channels = s.dim[1], inner = inner_of(s);
+    const double  each = (double)(count / channels);
+    for (int64_t c = 0; c < channels; c++) mean[c] = variance[c] = 0;
+    for (int64_t e = 0; e < count; e++) mean[e / inner % channels] += x[e] / each;
+    for (int64_t e = 0; e < count; e++) {
+        const double off = x[e] - mean[e / inner % channels];
+        variance[e / inner % channels] += off * off / each;
+    }
 }
 
 /* scale and shift may be NULL. */
 static inline void naive_normalise(plm_shape s, const double *x, const double *mean, const double *variance, double eps,
                                    const double *scale, const double *shift, double *y)
 {
-    for (int64_t e = 0; e < plm_shape_count(s); e++) {
-        const int64_t c = channel_of(s, e);
+    const int64_t count = plm_shape_count(s), inner = inner_of(s);
+    for (int64_t e = 0; e < count; e++) {
+        const int64_t c = e / inner % s.dim[1];
         y[e]            = (x[e] - mean[c]) / sqrt(variance[c] + eps);
         if (scale) y[e] = y[e] * scale[c] + shift[c];
     }
@@ -91,7 +101,8 @@ static inline void naive_normalise(plm_shape s, const double *x, const double *m
 static inline void naive_pool(bool max, plm_shape x, plm_shape y, int64_t kernel, int64_t stride, int64_t pad,
                               const double *from, double *to)
 {
-    for (int64_t o = 0; o < plm_shape_count(y); o++) {
+    const int64_t count = plm_shape_count(y);
+    for (int64_t o = 0; o < count; o++) {
         const int64_t j = o % y.dim[3], i = o / y.dim[3] % y.dim[2], plane = o / y.dim[3] / y.dim[2];
         double        largest = -INFINITY, sum = 0;
         for (int64_t p = 0; p < kernel; p++)

@@ -24,14 +24,14 @@ static int64_t pad_of(const op_case *c)
 static void naive(const op_case *c, const double *const *x, double *y)
 {
     for (int64_t o = 0; o < plm_shape_count(c->out); o++) y[o] = c->n > 2 ? x[2][channel_of(c->out, o)] : 0;
-    naive_conv2d(c->in[0], c->in[1], c->out, stride_of(c), pad_of(c), &(bilinear) { .x = x[0], .w = x[1], .y = y });
+    naive_conv2d(c->in[0], c->in[1], c->out, stride_of(c), pad_of(c), &(bilinear){ .x = x[0], .w = x[1], .y = y });
 }
 
 static void gradient(const op_case *c, const double *const *x, const double *dy, double *const *dx)
 {
     for (int64_t o = 0; o < plm_shape_count(c->out) && c->n > 2; o++) dx[2][channel_of(c->out, o)] += dy[o];
     naive_conv2d(c->in[0], c->in[1], c->out, stride_of(c), pad_of(c),
-                 &(bilinear) { .x = x[0], .w = x[1], .dy = dy, .dx = dx[0], .dw = dx[1] });
+                 &(bilinear){ .x = x[0], .w = x[1], .dy = dy, .dx = dx[0], .dw = dx[1] });
 }
 
 /* y and its square: two consumers of one value. */
@@ -50,14 +50,14 @@ static void naive_consumed_twice(const op_case *c, const double *const *x, doubl
 /* One weight and one bias in two convolutions of the same shape, one after the other. */
 static plm_val apply_weight_twice(plm_tape *tape, const plm_val *in, int n, void *user)
 {
-    return apply(tape, (const plm_val[]) { apply(tape, in, n, user), in[1], in[2] }, n, user);
+    return apply(tape, (const plm_val[]){ apply(tape, in, n, user), in[1], in[2] }, n, user);
 }
 
 static void naive_weight_twice(const op_case *c, const double *const *x, double *y)
 {
     double *h = malloc((size_t)plm_shape_count(c->out) * sizeof *h);
     naive(c, x, h);
-    naive(c, (const double *const[]) { h, x[1], x[2] }, y);
+    naive(c, (const double *const[]){ h, x[1], x[2] }, y);
     free(h);
 }
 
@@ -65,7 +65,7 @@ static void naive_weight_twice(const op_case *c, const double *const *x, double 
 static plm_val apply_input_twice(plm_tape *tape, const plm_val *in, int n, void *user)
 {
     const plm_val w = plm_scale(in[1], -0.5);
-    return plm_mul(apply(tape, in, n, user), apply(tape, (const plm_val[]) { in[0], w, in[2] }, n, user));
+    return plm_mul(apply(tape, in, n, user), apply(tape, (const plm_val[]){ in[0], w, in[2] }, n, user));
 }
 
 static void naive_input_twice(const op_case *c, const double *const *x, double *y)
@@ -121,7 +121,7 @@ static void test_home_layouts(void **state)
                         CONV_BIAS("1 to 1", NULL, S(1, 1, 4, 4), S(1, 1, 3, 3), 1, S(1, 1, 2, 2)) };
     for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) {
         const plm_conv2d_op_desc *given = cases[i].op.user;
-        plm_conv2d_op_desc        d     = given ? *given : (plm_conv2d_op_desc) { 0 };
+        plm_conv2d_op_desc        d     = given ? *given : (plm_conv2d_op_desc){ 0 };
         if (d.stride == 0) d.stride = 1;
         for (int first = 0; first < 2; first++) {
             plm__layout home;
@@ -131,8 +131,8 @@ static void test_home_layouts(void **state)
             assert_true(plm__param_set_home(t->p[1], &home));
             for (int x = 0; x < ROLES; x++)
                 for (int b = 0; b < ROLES; b++) {
-                    check_roles(t, (const role[]) { (role)x, TRAINED, (role)b });
-                    check_roles(t, (const role[]) { (role)x, FROZEN, (role)b });
+                    check_roles(t, (const role[]){ (role)x, TRAINED, (role)b });
+                    check_roles(t, (const role[]){ (role)x, FROZEN, (role)b });
                 }
         }
     }
@@ -145,7 +145,7 @@ static void test_modes(void **state)
     formula f = CONV_BIAS("modes", &stride2_pad1, S(2, 17, 5, 4), S(12, 17, 3, 3), 12, S(2, 12, 3, 2));
     trial_prepare(t, &f, 5);
     for (int mode = 0; mode < 4; mode++) {
-        plm_tape     *tape = plm_tape_new(t->ctx, &(plm_tape_desc) { .eval = mode & 1, .no_grad = mode & 2 });
+        plm_tape     *tape = plm_tape_new(t->ctx, &(plm_tape_desc){ .eval = mode & 1, .no_grad = mode & 2 });
         const plm_val in[] = { operand(t, tape, 0, WANTED), operand(t, tape, 1, TRAINED),
                                operand(t, tape, 2, TRAINED) };
         assert_true(plm_val_read(apply(tape, in, 3, t), t->y, plm_shape_count(f.op.out)));
@@ -160,7 +160,7 @@ static void test_frozen(void **state)
     trial  *t = *state;
     formula f = CONV_BIAS("frozen", NULL, S(1, 3, 4, 4), S(2, 3, 3, 3), 2, S(1, 2, 2, 2));
     trial_prepare(t, &f, 6);
-    check_roles(t, (const role[]) { LENT, FROZEN, TRAINED });
+    check_roles(t, (const role[]){ LENT, FROZEN, TRAINED });
     assert_false(plm_param_read_grad(t->p[1], t->got, plm_shape_count(f.op.in[1])));
     assert_error(t->ctx, PLM_ERR_STATE, "has no gradient");
 }

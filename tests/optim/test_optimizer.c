@@ -213,6 +213,30 @@ static void test_nothing_to_train(void **state)
     small_compare(s, 0);
 }
 
+/* Numbers that a float cannot hold, and a step that leaves what a float can hold. */
+static void test_steps_that_would_spoil_weights(void **state)
+{
+    small *s   = *state;
+    s->g       = plm_graph_new(s->ctx);
+    plm_node x = plm_nn_input(s->g, plm_shape_of(4));
+    plm_graph_output(plm_nn_linear(x, &(plm_linear_desc){ .name = "l", .out = 3 }), "y");
+    assert_null(plm_sgd_new(s->g, &(plm_sgd_desc){ .lr = 1e300 }));
+    assert_error(s->ctx, PLM_ERR_ARGUMENT, "sgd: lr 1e+300");
+    assert_null(plm_sgd_new(s->g, &(plm_sgd_desc){ .weight_decay = 1e300 }));
+    assert_error(s->ctx, PLM_ERR_ARGUMENT, "weight_decay 1e+300");
+    assert_null(plm_adam_new(s->g, &(plm_adam_desc){ .eps = 1e-300 }));
+    assert_error(s->ctx, PLM_ERR_ARGUMENT, "eps 1e-300");
+    assert_null(plm_agd_new(s->g, &(plm_agd_desc){ .gain = 1e300 }));
+    assert_error(s->ctx, PLM_ERR_ARGUMENT, "agd: gain is 1e+300");
+    s->o = plm_sgd_new(s->g, &(plm_sgd_desc){ .lr = 3e38 });
+    for (int i = 0; i < 3 && plm_ctx_status(s->ctx) == PLM_OK; i++) {
+        const plm_val in = plm_tape_input(s->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 4), s->x));
+        if (plm_backward(plm_scale(plm_sum(plm_graph_apply(s->g, in), NULL), 1e20)) && !plm_optimizer_step(s->o)) break;
+        plm_tape_reset(s->tape);
+    }
+    assert_error(s->ctx, PLM_ERR_NONFINITE, "sgd: step 1 made l.weight infinite or nan");
+}
+
 static void test_no_optimiser(void **state)
 {
     (void)state;
@@ -232,6 +256,7 @@ int main(void)
         small_test(test_report_of_updates),
         small_test(test_bytes_of_state),
         small_test(test_nothing_to_train),
+        small_test(test_steps_that_would_spoil_weights),
         cmocka_unit_test(test_no_optimiser),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
