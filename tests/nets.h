@@ -1,4 +1,4 @@
-/* nets.h: small networks that several tests train: the ones of the golden files. */
+/* nets.h: small networks that several tests train: the ones of the golden files, from the zoo's own builders. */
 #ifndef PLM_TESTS_NETS_H
 #define PLM_TESTS_NETS_H
 

@@ -51,10 +51,15 @@ typedef struct {
     bool        test; /* the test split; false: training                                                            */
     const char *dir;  /* looked in first; then $PLUMMET_DATA, ~/.cache/plummet, /usr/share/datasets; in each, the folder
                          with the data set's name before the place itself.  NULL: none                              */
+    plm_dataset **other; /* not NULL: gets the other split, which is the caller's too; an archive that holds both is
+                            read once.  NULL on error                                                               */
 } plm_named_desc;
-/* "digits" (compiled in: 1,500 training and 297 test images of 8x8), "mnist", "fashion-mnist" (IDX files, gzipped or not).
- * Normalised by the training images' mean and deviation, as in the AGD paper.  A name that is not known, or files that are not there, is an error that says where it
- * looked. */
+/* "digits" (compiled in: 1,500 training and 297 test images of 8x8), "mnist", "fashion-mnist" (IDX files, gzipped or not),
+ * "cifar10", "cifar100" (images of 3x32x32; cifar-10-binary.tar.gz as it is, or unpacked into cifar-10-batches-bin/;
+ * cifar-100-binary.tar.gz or cifar-100-binary/, fine labels).  Each file of CIFAR may hold any number of whole records, all
+ * files of a split the same.  `tools/fetch-data` downloads mnist, cifar10 and cifar100.
+ * Normalised by the training images' mean and deviation, per channel, as in the AGD paper.  A name that is not known, or
+ * files that are not there, is an error that says where it looked. */
 PLM_API plm_dataset *plm_dataset_named(plm_ctx *ctx, const char *name, const plm_named_desc *desc);
 
 PLM_API void plm_dataset_free(plm_dataset *d); /* loaders of it must be freed before */
@@ -73,6 +78,8 @@ PLM_API int                      plm_dataset_classes(const plm_dataset *d); /* 0
 PLM_API const char              *plm_dataset_class(const plm_dataset *d, int i);
 PLM_API const char              *plm_dataset_name(const plm_dataset *d); /* "digits", "csv:FILE", "arrays" ... */
 PLM_API const plm_normalization *plm_dataset_normalization(const plm_dataset *d);
+/* Has it a recipe for plm_loader_desc.augment? */
+PLM_API bool plm_dataset_augments(const plm_dataset *d);
 
 /* ------------------------------------------------------------------ loader */
 
@@ -81,9 +88,14 @@ typedef struct plm_loader plm_loader;
 typedef struct {
     int64_t batch; /* samples at a time; 0 means 128; the last batch of an epoch may be shorter                       */
     bool shuffle;  /* a new order every epoch, a function of (context seed, epoch)                                    */
+    bool augment;  /* by the data set's recipe, a function of (context seed, epoch, sample).  cifar10, cifar100: 4 black
+                      pixels on each side, a random 32x32 window of that, mirrored every other time.  Others have none:
+                      then nothing is changed                                                                         */
+    bool prefetch; /* a thread fills the next batch while this one is in use: the same bytes, sooner.  Samples of a
+                      callback are made in the caller's thread all the same                                           */
 } plm_loader_desc;
 
-/* x [n, ...] f32, normalised; y [n] i64 labels or [n, d] f32 targets; lent until the next call. */
+/* x [n, ...] f32, normalised; y [n] i64 labels or [n, d] f32 targets; lent until the next call of next or free. */
 typedef struct {
     plm_tensor x, y;
     int64_t    count;

@@ -151,7 +151,7 @@ PLM_API bool plm_graph_initialized(const plm_graph *g); /* initialised or loaded
 /* Runs the graph on x [n, input shape...]; the result lives on x's tape.  x's tape decides training or evaluation.
  * PLM_ERR_NONFINITE: x holds nan or infinity; the sentence says in which sample. */
 PLM_API plm_val plm_graph_apply(plm_graph *g, plm_val x);
-/* The value of a node marked by plm_node_keep in the last apply on this tape. */
+/* The value of a node marked by plm_node_keep, if the graph's last apply was on this tape. */
 PLM_API plm_val plm_node_value(plm_node node, plm_tape *tape);
 
 /* Inference on plain arrays: x [n, input...] row-major to y [n, output...]; in chunks, evaluation mode. */
@@ -189,6 +189,47 @@ typedef struct {
 } plm_fcn_desc;
 /* flatten, then `depth` linear layers with y = sqrt(2) max(x, 0) between them; names initial, layers.0 ..., final. */
 PLM_API plm_node plm_zoo_fcn(plm_node x, int64_t classes, const plm_fcn_desc *desc);
+
+/* The convolutional networks turn an image x [c,h,w] into logits [classes].  Defaults are as AGD expects: no biases,
+ * no scale and shift in the norms.  An empty node after PLM_ERR_ARGUMENT: no such depth, no classes; PLM_ERR_SHAPE:
+ * an image too small for the network is refused by the module that it does not fit. */
+typedef struct {
+    int  depth;  /* 11, 13, 16 or 19; 0 means 16                          */
+    bool bias;   /* of the convolutions and of the linear layer           */
+    bool affine; /* batch norms learn a scale and a shift (weight, bias)  */
+} plm_vgg_desc;
+/* Five groups of 3x3 convolutions of 64, 128, 256, 512 and 512 channels, each padded by 1 and followed by batch norm
+ * and ReLU; after each group a 2x2 max pool; then one linear layer.  Convolutions in the groups: 1, 1, 2, 2, 2 (11);
+ * 2, 2, 2, 2, 2 (13); 2, 2, 3, 3, 3 (16); 2, 2, 4, 4, 4 (19); so there are L = depth - 2 weights.
+ *   For images of 32x32, which leave 512 features; larger ones leave 512 floor(h/32) floor(w/32) to the linear layer.
+ *   Names as in PyTorch's sequence of modules: features.0 (convolution), .1 (norm), .2 (ReLU) ..., classifier.
+ *   Source: Simonyan & Zisserman 2015, table 1; with norms and one linear layer instead of three, as is usual for
+ *   CIFAR. */
+PLM_API plm_node plm_zoo_vgg(plm_node x, int64_t classes, const plm_vgg_desc *desc);
+
+typedef struct {
+    int  depth;    /* 18, 34, 50, 101 or 152; 0 means 18                                      */
+    bool imagenet; /* post-activation, for 224x224 images; false: pre-activation, for 32x32   */
+    bool bias;     /* of the linear layer: the convolutions have none                         */
+    bool affine;   /* as above                                                                */
+} plm_resnet_desc;
+/* A stem, four stages of residual blocks, an average pool, one linear layer.  The stages are w = 64, 128, 256 and 512
+ * wide; all but the first halve the image, with stride 2 on the first 3x3 convolution of their first block.  Blocks
+ * in the stages: 2, 2, 2, 2 (18); 3, 4, 6, 3 (34, 50); 3, 4, 23, 3 (101); 3, 8, 36, 3 (152).  The branch F of a block
+ * has the convolutions 3x3 to w, 3x3 to w (18, 34), or 1x1 to w, 3x3 to w, 1x1 to 4w (from 50 on).  Where a block
+ * changes the shape, the shortcut S is a 1x1 convolution, elsewhere its argument.  L, the number of weights: 21, 37,
+ * 54, 105, 156; `depth` on the longest path.
+ *   Pre-activation: y = F(a) + S, a = relu(norm(x)); norm and ReLU stand before each convolution of F; S is a
+ *     convolution of a, or x itself.  Stem: one 3x3 convolution.  No norm after the last block; the pool is 4x4:
+ *     images of 32x32 leave 1x1.
+ *     Names: conv1, layerS.B.bn1, .conv1, .bn2, .conv2 ..., .shortcut.0, linear.
+ *   Post-activation: y = relu(F(x) + S(x)); norm after each convolution, also that of S, ReLU between those of F.
+ *     Stem: 7x7 convolution of stride 2, norm, ReLU, 3x3 max pool of stride 2.  The pool takes what is left of the
+ *     image, a square.
+ *     Names are torchvision's: conv1, bn1, layerS.B.conv1, .bn1 ..., .downsample.0, .downsample.1, fc.
+ *   Sources: He et al. 2016a, "Deep Residual Learning" (post-activation; "v1.5", since the original's bottleneck has
+ *   its stride on the first 1x1); He et al. 2016b, "Identity Mappings in Deep Residual Networks" (pre-activation). */
+PLM_API plm_node plm_zoo_resnet(plm_node x, int64_t classes, const plm_resnet_desc *desc);
 
 #ifdef __cplusplus
 }

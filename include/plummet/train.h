@@ -49,6 +49,8 @@ typedef struct {
     int64_t      test_batch; /* 0: as batch                                         */
     plm_loss     loss;
     plm_dataset *test, *val; /* NULL: none                                          */
+    bool         augment;    /* the training samples, as plm_loader_desc.augment; the train columns are means over the
+                                samples as trained on, augmented                    */
     bool         epoch_zero; /* row 0 also has the train columns and eta, from one pass without a step; batch norm's
                                 running statistics are as before afterwards         */
     /* Called after each step and each epoch (epoch 0 first).  False stops training: plm_train returns true.  NULL: none. */

@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,8 +38,8 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
                "little-endian numbers, a .pgm image for networks of grey images, or - for csv from standard input.\n"
                "Prints a csv: input, sample, class and the network's outputs.");
     if (c->bit == CLI_EVALUATE)
-        printf("\n\nNamed data sets are evaluated on their test samples, csv files on all rows; the network's own\n"
-               "normalisation is used.");
+        printf("\n\nA named data set is evaluated on its test samples, with its own normalisation; a csv file on all\n"
+               "rows, with the network's.");
     if (c->bit == CLI_TRAIN)
         printf("\n\nWith --out the run folder is made as DIR.partial and renamed when the run is whole.");
     printf("\n\n");
@@ -116,9 +117,20 @@ static int run_command(const command *c, int argc, char **argv, const plm_cli_ex
     return status ? status : flushed(0);
 }
 
+/* A standard stream that is closed would be the number of the next file opened, and what is printed would end in it.
+ * /dev/null takes the place, opened the wrong way round: reading and printing still fail, and that is said. */
+static bool keep_standard_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) < 0)
+            return false;
+    return true;
+}
+
 int plm_main(int argc, char **argv, const plm_cli_extra *extra)
 {
     const char *word = argc > 1 ? argv[1] : "";
+    if (!keep_standard_streams()) return fail("a standard stream is closed and /dev/null cannot be opened");
     cli_usage_begin();
     if (strcmp(word, "--version") == 0) {
         printf("plummet %s (oneDNN %s, %s)\n", cli_version(), plm_engine_version(), plm_engine_isa());

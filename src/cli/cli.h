@@ -23,7 +23,7 @@ typedef struct {
     const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format;
     int64_t     depth, width, val, batch, test_batch, epochs, steps, seed, threads;
     double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
-    bool        nesterov, quiet, epoch_zero, log_steps, json, help;
+    bool        nesterov, quiet, epoch_zero, log_steps, no_augment, json, help;
     uint64_t    given; /* bit i: option i of the table was on the command line */
 } cli_settings;
 
@@ -60,6 +60,7 @@ const char *cli_nearest(const char *word, const char *const *names, int count);
 /* ------------------------------------------------------------------ architectures, data sets, optimisers, losses */
 
 const plm_arch *cli_arch_find(const plm_cli_extra *extra, const cli_settings *s);
+bool            cli_arch_has_size(const cli_settings *s); /* do --depth and --width belong to it? */
 void            cli_arch_print(const plm_cli_extra *extra);
 /* A graph of this architecture for samples of that shape, its output called "logits". */
 plm_graph *cli_arch_build(plm_ctx *ctx, const plm_arch *arch, const cli_settings *s, plm_shape x, int64_t classes);
@@ -77,13 +78,14 @@ bool cli_dataset_check(const cli_settings *s, bool samples); /* is the name know
 bool cli_dataset_form(plm_ctx *ctx, const cli_settings *s, cli_form *form);
 bool cli_dataset_open(plm_ctx *ctx, const cli_settings *s, cli_data *data);
 void cli_dataset_close(cli_data *data);
-/* The samples on which a saved network is evaluated: a named set's test split, all rows of a csv; with the network's
- * normalisation and classes. */
+/* The samples on which a saved network is evaluated: a named set's test split as it is, or all rows of a csv with
+ * the network's normalisation and classes. */
 plm_dataset *cli_dataset_for(plm_ctx *ctx, const cli_settings *s, const plm_graph *net);
 void         cli_dataset_print(void);
 
-bool           cli_optimizer_check(const cli_settings *s);
-plm_optimizer *cli_optimizer_new(plm_graph *net, const cli_settings *s);
+bool cli_optimizer_check(const cli_settings *s);
+/* lr: the rate of sgd and adam unless --lr was given; 0: their default. */
+plm_optimizer *cli_optimizer_new(plm_graph *net, const cli_settings *s, double lr);
 void           cli_optimizer_describe(const cli_settings *s, struct cJSON *into); /* its settings */
 plm_loss       cli_loss(const cli_settings *s);
 

@@ -60,8 +60,10 @@ static void add_text(cJSON *into, const char *key, const char *text)
 static void add_settings(cJSON *into, const cli_settings *s)
 {
     cJSON_AddStringToObject(into, "arch", s->arch);
-    cJSON_AddNumberToObject(into, "depth", (double)s->depth);
-    cJSON_AddNumberToObject(into, "width", (double)s->width);
+    if (cli_arch_has_size(s)) {
+        cJSON_AddNumberToObject(into, "depth", (double)s->depth);
+        cJSON_AddNumberToObject(into, "width", (double)s->width);
+    }
     cJSON_AddStringToObject(into, "dataset", s->dataset);
     add_text(into, "label", s->label);
     add_text(into, "data", s->data);
@@ -100,6 +102,7 @@ char *cli_config(plm_ctx *ctx, const cli_settings *s, const cli_data *data, cons
     cJSON *config = cJSON_CreateObject();
     if (config) {
         add_settings(config, s);
+        cJSON_AddBoolToObject(config, "augment", !s->no_augment && plm_dataset_augments(data->train));
         add_facts(config, ctx, data, net);
     }
     char *text = config ? cJSON_Print(config) : NULL;

@@ -18,9 +18,8 @@ typedef struct {
 } known_set;
 
 static const known_set known_sets[] = {
-    { "digits", 1, 8, 8, 10, true },          { "mnist", 1, 28, 28, 10, true },
-    { "fashion-mnist", 1, 28, 28, 10, true }, { "cifar10", 3, 32, 32, 10, false },
-    { "cifar100", 3, 32, 32, 100, false },    { "imagenet", 3, 224, 224, 1000, false },
+    { "digits", 1, 8, 8, 10, true },    { "mnist", 1, 28, 28, 10, true },     { "fashion-mnist", 1, 28, 28, 10, true },
+    { "cifar10", 3, 32, 32, 10, true }, { "cifar100", 3, 32, 32, 100, true }, { "imagenet", 3, 224, 224, 1000, false },
 };
 enum { KNOWN = sizeof known_sets / sizeof *known_sets };
 
@@ -152,9 +151,8 @@ static bool open_csv(plm_ctx *ctx, const cli_settings *s, cli_data *data)
 
 static bool open_named(plm_ctx *ctx, const cli_settings *s, cli_data *data)
 {
-    data->train = plm_dataset_named(ctx, s->dataset, &(plm_named_desc){ .dir = s->data });
-    if (data->train) data->test = plm_dataset_named(ctx, s->dataset, &(plm_named_desc){ .dir = s->data, .test = true });
-    return data->test;
+    data->train = plm_dataset_named(ctx, s->dataset, &(plm_named_desc){ .dir = s->data, .other = &data->test });
+    return data->train;
 }
 
 static bool hold_out(const cli_settings *s, cli_data *data)

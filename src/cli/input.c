@@ -94,34 +94,50 @@ static bool read_f32(source *f)
     return true;
 }
 
-/* Cuts the field at *at off its line (quotes removed) and moves *at behind it, NULL at the line's end. */
+/* Cuts the field at *at off its line (quotes removed) and moves *at behind it, NULL at the line's end.  NULL: quotes that
+ * do not enclose the whole field. */
 static char *next_field(char **at)
 {
     char *field = *at, *from = field, *to = field;
     from += strspn(from, " \t");
     const bool quoted = *from == '"';
-    for (from += quoted; *from && (quoted || *from != ','); from++) {
-        if (quoted && *from == '"' && *++from != '"') break;
+    bool       open   = quoted;
+    for (from += quoted; *from && (open || *from != ','); from++) {
+        if (quoted && *from == '"' && *++from != '"') {
+            open = false;
+            from += strspn(from, " \t");
+            break;
+        }
         *to++ = *from;
     }
-    from += strcspn(from, ",");
+    if (open || (*from && *from != ',')) return NULL;
     *at = *from ? from + 1 : NULL;
+    while (!quoted && to > field && (to[-1] == ' ' || to[-1] == '\t')) to--;
     *to = '\0';
     return field;
 }
 
+/* What strtod reads, also what is not finite. */
 static bool is_number(const char *text, double *x)
 {
     char *end;
     *x = strtod(text, &end);
-    return end != text && end[strspn(end, " \t")] == '\0' && isfinite(*x) && fabs(*x) < 3e38;
+    return end != text && end[strspn(end, " \t")] == '\0';
 }
 
-/* A line's fields into `field`; their number. */
-static int64_t split(char *line, char **field, int64_t room)
+/* A line's fields, the first `room` of them into `field`; their number, -1 after an error. */
+static int64_t split(source *f, int64_t number, char *line, char **field, int64_t room)
 {
     int64_t count = 0;
-    for (char *at = line; at && count < room; count++) field[count] = next_field(&at);
+    for (char *at = line; at; count++) {
+        char *cut = next_field(&at);
+        if (!cut) {
+            plm_ctx_fail(f->ctx, PLM_ERR_FORMAT, "%s, line %lld: the quotes of field %lld are not closed at its end",
+                         shown(f), (long long)number, (long long)count + 1);
+            return -1;
+        }
+        if (count < room) field[count] = cut;
+    }
     return count;
 }
 
@@ -135,33 +151,55 @@ static bool take_row(source *f, int64_t line, char **field, int64_t count, int64
     for (int64_t i = 0; x && i < count; i++) {
         double value;
         if (i == label) continue;
-        if (!is_number(field[i], &value))
-            return plm_ctx_fail(f->ctx, PLM_ERR_FORMAT, "%s, line %lld: \"%.40s\" is not a finite number", shown(f),
-                                (long long)line, field[i]);
+        if (!is_number(field[i], &value) || !(fabs(value) < 3e38))
+            return plm_ctx_fail(f->ctx, PLM_ERR_FORMAT, "%s, line %lld, field %lld: \"%.40s\" is not a finite number",
+                                shown(f), (long long)line, (long long)i + 1, field[i]);
         *x++ = (float)value;
     }
     return x != NULL;
 }
 
-/* A first line with something that is no number is a header; `label` names a column of it to pass over. */
+static bool is_header(char **field, int64_t count)
+{
+    double value;
+    for (int64_t i = 0; i < count; i++)
+        if (is_number(field[i], &value)) return false;
+    return true;
+}
+
+/* The place of the column `label` in the header; -1: an error. */
+static int64_t find_label(source *f, const char *label, char **field, int64_t count)
+{
+    if (count > f->out->size + 1) {
+        plm_ctx_fail(f->ctx, PLM_ERR_FORMAT,
+                     "%s: its header has %lld columns, expected the %lld that the network takes and \"%s\"", shown(f),
+                     (long long)count, (long long)f->out->size, label);
+        return -1;
+    }
+    for (int64_t i = 0; i < count; i++)
+        if (strcmp(field[i], label) == 0) return i;
+    plm_ctx_fail(f->ctx, PLM_ERR_FORMAT, "%s has no column \"%s\" in its first line", shown(f), label);
+    return -1;
+}
+
+/* The first line is a header if nothing in it is a number, or if `label` asks for one: the column of it to pass over. */
 static bool read_csv_lines(source *f, const char *label, char **field, int64_t room)
 {
     int64_t skip = -1, number = 0;
-    for (char *line = f->text, *next; line; line = next) {
+    bool    first = true;
+    char   *start = strncmp(f->text, "\xef\xbb\xbf", 3) == 0 ? f->text + 3 : f->text; /* a byte order mark */
+    for (char *line = start, *next; line; line = next) {
         next = strchr(line, '\n');
         if (next) *next++ = '\0';
-        line[strcspn(line, "\r")] = '\0';
+        const size_t length = strlen(line);
+        if (length > 0 && line[length - 1] == '\r') line[length - 1] = '\0';
         number++;
         if (line[strspn(line, " \t")] == '\0') continue;
-        const int64_t count  = split(line, field, room);
-        bool          header = false;
-        double        value;
-        for (int64_t i = 0; number == 1 && i < count; i++) {
-            header |= !is_number(field[i], &value);
-            if (label && strcmp(field[i], label) == 0) skip = i;
-        }
-        if (number == 1 && label && skip < 0)
-            return plm_ctx_fail(f->ctx, PLM_ERR_FORMAT, "%s has no column \"%s\" in its first line", shown(f), label);
+        const int64_t count = split(f, number, line, field, room);
+        if (count < 0) return false;
+        const bool header = first && (label || is_header(field, count < room ? count : room));
+        if (first && label && (skip = find_label(f, label, field, count)) < 0) return false;
+        first = false;
         if (!header && !take_row(f, number, field, count, skip)) return false;
     }
     if (f->out->count > 0) return true;
@@ -172,7 +210,7 @@ static bool read_csv(source *f, const char *label)
 {
     if (strlen(f->text) != f->size)
         return plm_ctx_fail(f->ctx, PLM_ERR_FORMAT, "%s holds a zero byte, it is no csv file", shown(f));
-    const int64_t room  = f->out->size + 2; /* with a label, and one too many to be noticed */
+    const int64_t room  = f->out->size + 1; /* with a label */
     char        **field = malloc((size_t)room * sizeof *field);
     const bool    ok    = field ? read_csv_lines(f, label, field, room) : out_of_memory(f);
     free(field);
@@ -232,6 +270,9 @@ static bool read_pgm(source *f, const plm_graph *net)
                                 (long long)i, (long long)(h * w), (long long)most);
         x[i] = (float)((double)grey / (double)most * scale);
     }
+    if (x && binary && at != end)
+        return plm_ctx_fail(f->ctx, PLM_ERR_FORMAT, "%s: %lld bytes follow its %lldx%lld pixels, expected one image",
+                            shown(f), (long long)(end - at), (long long)w, (long long)h);
     return x != NULL;
 }
 

@@ -43,9 +43,10 @@ bool cli_optimizer_check(const cli_settings *s)
     return !s->nesterov || s->momentum > 0 || cli_usage_error("--nesterov needs --momentum above 0");
 }
 
-static double rate(const cli_settings *s)
+static double rate(const cli_settings *s, double otherwise)
 {
     if (cli_given(s, "lr")) return s->lr;
+    if (otherwise > 0) return otherwise;
     return strcmp(s->optim, "sgd") == 0 ? 0.1 : 1e-3;
 }
 
@@ -55,16 +56,16 @@ static double said(double x)
     return x == 0 ? PLM_ZERO : x;
 }
 
-plm_optimizer *cli_optimizer_new(plm_graph *net, const cli_settings *s)
+plm_optimizer *cli_optimizer_new(plm_graph *net, const cli_settings *s, double lr)
 {
     if (strcmp(s->optim, "agd") == 0) return plm_agd_new(net, &(plm_agd_desc){ .gain = s->gain });
     if (strcmp(s->optim, "sgd") == 0)
-        return plm_sgd_new(net, &(plm_sgd_desc){ .lr           = rate(s),
+        return plm_sgd_new(net, &(plm_sgd_desc){ .lr           = rate(s, lr),
                                                  .momentum     = s->momentum,
                                                  .weight_decay = s->weight_decay,
                                                  .nesterov     = s->nesterov,
                                                  .clip_norm    = s->clip_norm });
-    return plm_adam_new(net, &(plm_adam_desc){ .lr           = rate(s),
+    return plm_adam_new(net, &(plm_adam_desc){ .lr           = rate(s, lr),
                                                .beta1        = said(s->betas[0]),
                                                .beta2        = said(s->betas[1]),
                                                .eps          = s->eps,
@@ -77,7 +78,7 @@ void cli_optimizer_describe(const cli_settings *s, cJSON *into)
     const kind *k = find(s);
     cJSON_AddStringToObject(into, "optim", s->optim);
     if (has(k, "gain")) cJSON_AddNumberToObject(into, "gain", s->gain);
-    if (has(k, "lr")) cJSON_AddNumberToObject(into, "lr", rate(s));
+    if (has(k, "lr")) cJSON_AddNumberToObject(into, "lr", rate(s, 0));
     if (has(k, "momentum")) cJSON_AddNumberToObject(into, "momentum", s->momentum);
     if (has(k, "nesterov")) cJSON_AddBoolToObject(into, "nesterov", s->nesterov);
     if (has(k, "betas")) cJSON_AddItemToObject(into, "betas", cJSON_CreateDoubleArray(s->betas, 2));

@@ -37,7 +37,7 @@ const cli_settings cli_defaults = {
 
 const cli_option cli_options[] = {
     { "arch", CLI_TEXT, AT(arch), BUILDS, "NAME", "architecture, see below (fcn)", NONE },
-    { "depth", CLI_INTEGER, AT(depth), BUILDS, "N", "weight layers of an fcn, at least 2 (10)", BETWEEN(1, 1e6) },
+    { "depth", CLI_INTEGER, AT(depth), BUILDS, "N", "weight layers of an fcn, at least 2 (10)", BETWEEN(1, 1e4) },
     { "width", CLI_INTEGER, AT(width), BUILDS, "N", "features between the layers of an fcn (256)", FROM(1) },
     { "weights", CLI_TEXT, AT(weights), CLI_INSPECT | CLI_EVALUATE | CLI_PREDICT, "FILE",
       "a saved network (.safetensors)", NONE },
@@ -46,6 +46,8 @@ const cli_option cli_options[] = {
     { "data", CLI_TEXT, AT(data), CLI_TRAIN | CLI_EVALUATE, "DIR",
       "folder to look for data in, before $PLUMMET_DATA and the usual ones", NONE },
     { "val", CLI_INTEGER, AT(val), CLI_TRAIN, "N", "training samples held out for validation (0)", FROM(0) },
+    { "no-augment", CLI_FLAG, AT(no_augment), CLI_TRAIN, NULL,
+      "train on cifar10 and cifar100 as they are, not cropped and mirrored at random", NONE },
     { "loss", CLI_TEXT, AT(loss), STEPS | CLI_EVALUATE, "mse|xent|square", "loss function (mse)", NONE },
     { "optim", CLI_TEXT, AT(optim), STEPS, "agd|sgd|adam", "optimiser (agd, which has no learning rate)", NONE },
     { "lr", CLI_REAL, AT(lr), STEPS, "X", "learning rate (sgd 0.1, adam 0.001)", ABOVE_ZERO },

@@ -95,10 +95,9 @@ static bool out_of_range(const cli_option *o, const char *text)
 {
     const char *number = o->kind == CLI_INTEGER ? "a whole number" : "a number";
     char        range[96];
-    if (o->open_min) snprintf(range, sizeof range, "%s above %g", number, o->min);
+    if (o->open_min) snprintf(range, sizeof range, "%s above %g, at most %g", number, o->min, o->max);
     else if (o->open_max) snprintf(range, sizeof range, "%s of at least %g and below %g", number, o->min, o->max);
-    else if (o->max > 1e9) snprintf(range, sizeof range, "%s of at least %g", number, o->min);
-    else snprintf(range, sizeof range, "%s from %g to %.0f", number, o->min, o->max);
+    else snprintf(range, sizeof range, "%s from %g to %.16g", number, o->min, o->max);
     return cli_usage_error("--%s is \"%s\", expected %s%s", o->name, text,
                            o->kind == CLI_PAIR ? "two numbers A,B, each " : "", range);
 }

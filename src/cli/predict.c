@@ -1,6 +1,7 @@
 /* predict.c: plummet predict: a saved network on raw samples from files. */
 #include "cli.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,7 +57,18 @@ static void print_rows(const plm_graph *net, const char *path, const float *y, i
     }
 }
 
-static bool predict(plm_ctx *ctx, plm_graph *net, const char *path, const char *label)
+static bool check_finite(plm_ctx *ctx, const char *path, const float *y, int64_t count, int64_t outputs)
+{
+    for (int64_t i = 0; i < count * outputs; i++)
+        if (!isfinite(y[i]))
+            return plm_ctx_fail(ctx, PLM_ERR_NONFINITE, "%s: output %lld of the network for sample %lld is not finite",
+                                strcmp(path, "-") == 0 ? "standard input" : path, (long long)(i % outputs),
+                                (long long)(i / outputs));
+    return true;
+}
+
+/* The header comes before the first answers, so that nothing is printed for what cannot be read. */
+static bool predict(plm_ctx *ctx, plm_graph *net, const char *path, const char *label, bool header)
 {
     const int64_t outputs = plm_shape_count(plm_graph_output_shape(net));
     cli_input     in;
@@ -65,6 +77,8 @@ static bool predict(plm_ctx *ctx, plm_graph *net, const char *path, const char *
     float *y  = calloc((size_t)in.count, (size_t)outputs * sizeof *y);
     bool   ok = y || plm_ctx_fail(ctx, PLM_ERR_MEMORY, "%s: out of memory", path);
     ok        = ok && plm_graph_predict(net, in.x, in.count, y);
+    ok        = ok && check_finite(ctx, path, y, in.count, outputs);
+    if (ok && header) print_header(net, outputs);
     if (ok) print_rows(net, path, y, in.count, outputs);
     free(y);
     cli_input_free(&in);
@@ -77,9 +91,8 @@ bool cli_predict(plm_ctx *ctx, const cli_settings *s, const char *const *inputs,
     if (count == 0) return cli_usage_error("predict needs an INPUT: a .csv, .f32 or .pgm file, or -");
     plm_graph *net = plm_graph_open(ctx, s->weights);
     if (!net) return false;
-    print_header(net, plm_shape_count(plm_graph_output_shape(net)));
     bool ok = true;
-    for (int i = 0; ok && i < count; i++) ok = predict(ctx, net, inputs[i], s->label);
+    for (int i = 0; ok && i < count; i++) ok = predict(ctx, net, inputs[i], s->label, i == 0);
     plm_graph_free(net);
     return ok;
 }

@@ -39,7 +39,7 @@ static bool build(job *j, plm_ctx *ctx, const plm_arch *arch)
     plm_graph_set_classes(j->net, names, classes);
     free(names);
     if (plm_dataset_normalization(train)) plm_graph_set_normalization(j->net, plm_dataset_normalization(train));
-    j->opt = cli_optimizer_new(j->net, j->settings);
+    j->opt = cli_optimizer_new(j->net, j->settings, 0);
     return j->opt;
 }
 
@@ -93,6 +93,7 @@ static bool work(job *j, plm_ctx *ctx, const plm_arch *arch)
                                   .loss       = cli_loss(s),
                                   .test       = j->data.test,
                                   .val        = j->data.val,
+                                  .augment    = !s->no_augment,
                                   .epoch_zero = s->epoch_zero,
                                   .on_step    = on_step,
                                   .on_epoch   = on_epoch,

@@ -3,9 +3,11 @@
 #include "data/csv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static bool is_blank(char ch)
 {
@@ -60,11 +62,13 @@ static char *cut_plain(plm__csv *c)
 
 bool plm__csv_open(plm__csv *c, plm_ctx *ctx, const char *path)
 {
-    *c         = (plm__csv){ .ctx = ctx, .path = path, .next_line = 1 };
-    FILE *file = fopen(path, "rb");
-    if (!file) return plm__fail(ctx, PLM_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
-    bool ok = read_file(c, file);
-    fclose(file);
+    *c             = (plm__csv){ .ctx = ctx, .path = path, .next_line = 1 };
+    const int fd   = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a named pipe without a writer would block */
+    FILE     *file = fd < 0 ? NULL : fdopen(fd, "rb");
+    bool      ok   = file || plm__fail(ctx, PLM_ERR_IO, "%s: cannot open: %s", path, strerror(errno));
+    ok             = ok && read_file(c, file);
+    if (file) fclose(file);
+    else if (fd >= 0) close(fd);
     if (!ok) {
         plm__csv_close(c);
         return false;

@@ -13,6 +13,12 @@
 /* Names are kept for every class, so a stray label must not make billions of them. */
 #define PLM__MAX_CLASSES (1 << 20)
 
+/* An error where no context may be touched: a thread's own, until the context's thread hands it on. */
+typedef struct {
+    plm_status status; /* PLM_OK: none */
+    char       message[512];
+} plm__fault;
+
 typedef struct {
     plm_ctx          *ctx;
     int               refs;
@@ -30,6 +36,15 @@ typedef struct {
     bool              normalized;
     plm_normalization normalization; /* resolved: scale is not 0, channels is 1 or x_shape.dim[0] */
     plm_callback_desc callback;
+
+    /* Augmentation, for images [c, h, w] of bytes: `crop` zeros around, a random h x w window of that, perhaps mirrored. */
+    int  crop;
+    bool flip;
+
+    /* Where the bytes of a sample come from when x and callback are not set: called from any thread, so it touches no
+     * context; false after writing why into `fault`. */
+    bool (*fetch)(void *source, int64_t at, uint8_t *x, plm__fault *fault);
+    void *source;
 } plm__store;
 
 struct plm_dataset {
@@ -63,7 +78,26 @@ plm_dataset *plm__digits_new(plm_ctx *ctx, bool test);
 /* One string a digit: the label, then 64 pixels of 0..16 as 0-9 and a-g. */
 extern const char plm__digits[PLM__DIGITS][66];
 
+/* ------------------------------------------------------------------ data sets by name */
+
+/* A data set that is looked for in several folders. */
+typedef struct {
+    const char *name;
+    const char *advice;                                                 /* where its files come from: "; ..." */
+    const void *recipe;                                                 /* what the functions below know of it */
+    bool (*present)(const void *recipe, const char *folder, bool test); /* are all files of that split there?  */
+    void (*wanted)(const void *recipe, bool test, char text[256]);      /* which ones those are                */
+    /* `other` may be NULL; else it may get the other split too, where that comes at no cost. */
+    plm_dataset *(*open)(plm_ctx *ctx, const void *recipe, const char *folder, bool test, plm_dataset **other);
+} plm__named;
+extern const plm__named plm__mnist, plm__fashion_mnist, plm__cifar10, plm__cifar100;
+
+/* The path of a file or folder in a folder, if it is there.  One too long to write down cannot be opened. */
+#define PLM__PATH 4096
+bool plm__locate(const char *folder, const char *file, char path[PLM__PATH]);
+
 /* plm_dataset_named, looking only in these folders and those of the data set's name below them. */
-plm_dataset *plm__named_in(plm_ctx *ctx, const char *name, bool test, const char *const *places, int count);
+plm_dataset *plm__named_in(plm_ctx *ctx, const char *name, bool test, const char *const *places, int count,
+                           plm_dataset **other);
 
 #endif

@@ -145,6 +145,8 @@ bool plm_dataset_split(plm_dataset *d, double fraction, const plm_split_desc *de
     plm_ctx *ctx = d->store->ctx;
     if (!first || !second)
         return plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_dataset_split: %s is NULL", first ? "second" : "first");
+    if (first == second)
+        return plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_dataset_split: first and second are the same pointer");
     if (!(fraction > 0 && fraction < 1))
         return plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_dataset_split: fraction is %g, expected between 0 and 1",
                          fraction);
@@ -191,4 +193,9 @@ const char *plm_dataset_name(const plm_dataset *d)
 const plm_normalization *plm_dataset_normalization(const plm_dataset *d)
 {
     return d && d->store->normalized ? &d->store->normalization : NULL;
+}
+
+bool plm_dataset_augments(const plm_dataset *d)
+{
+    return d && (d->store->crop > 0 || d->store->flip);
 }

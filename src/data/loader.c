@@ -1,106 +1,87 @@
-/* loader.c: batches of a data set: gathered, normalised, shuffled.
+/* loader.c: batches of a data set, one after the other.
  *
- * The order of an epoch is a function of (context seed, epoch) alone, so any epoch can be repeated on its own.  Everything
- * is allocated when the loader is made; the same buffer serves every batch. */
-#include "data/data.h"
+ * What is in a batch depends on (context seed, epoch, position) alone, so it does not matter who fills it, or when: with
+ * .prefetch, a thread has filled the next one by the time it is asked for; if another one is asked for, or there is none
+ * yet, the caller fills it.  Everything is allocated when the loader is made; the same buffers serve every batch. */
+#include "data/loader.h"
 
 #include <string.h>
 
 #define DEFAULT_BATCH 128
 #define BYTE_VALUES 256
 
+typedef struct {
+    plm__block *x; /* float [batch, x_size]                             */
+    plm__block *y; /* int64_t [batch] or float [batch, target_size]     */
+} buffers;
+
 struct plm_loader {
-    const plm_dataset *data;
-    plm_ctx           *ctx;
-    int64_t            batch; /* at most the samples there are */
-    int64_t            epoch, position;
-    plm__block        *order; /* int64_t [count]: a permutation of the data set; NULL: not shuffled      */
-    plm__block        *x;     /* float [batch, x_size]                                                   */
-    plm__block        *y;     /* int64_t [batch] or float [batch, target_size]                           */
-    float             *table; /* [channels, 256]: what each byte becomes; NULL: samples are not bytes    */
-    int                channels;
+    plm__filler    filler;
+    plm_ctx       *ctx;
+    int64_t        batch; /* at most the samples there are */
+    int64_t        epoch, position;
+    plm__block    *order;    /* the filler's                                       */
+    buffers        slot[2];  /* the second one is for prefetching                  */
+    int            lent;     /* which one the caller has, or had last              */
+    plm__prefetch *prefetch; /* NULL: batches are filled in the caller's thread    */
 };
 
-static double normalized(const plm__store *s, int channel, double x)
-{
-    const plm_normalization *n = &s->normalization;
-    return s->normalized ? (x * n->scale - n->mean[channel]) / n->std[channel] : x;
-}
-
-static void gather_bytes(const plm_loader *l, const uint8_t *from, float *to)
-{
-    int64_t plane = l->data->store->x_size / l->channels;
-    for (int c = 0; c < l->channels; c++) {
-        const float *table = l->table + (size_t)c * BYTE_VALUES;
-        for (int64_t i = 0; i < plane; i++) *to++ = table[*from++];
-    }
-}
-
-static void gather_floats(const plm_loader *l, const float *from, float *to)
-{
-    const plm__store *s     = l->data->store;
-    int64_t           plane = s->x_size / l->channels;
-    if (!s->normalized) {
-        memcpy(to, from, (size_t)s->x_size * sizeof *to);
-        return;
-    }
-    for (int c = 0; c < l->channels; c++)
-        for (int64_t i = 0; i < plane; i++) *to++ = (float)normalized(s, c, (double)*from++);
-}
-
 /* Sample `at` of the store becomes the i-th of the batch, by the user's function. */
-static bool call_back(const plm_loader *l, int64_t at, int64_t i)
+static bool call_back(const plm_loader *l, int64_t at, int64_t i, float *x, int64_t *y)
 {
-    const plm__store *s     = l->data->store;
+    const plm__store *s     = l->filler.data->store;
     int64_t           label = -1;
-    float            *x     = (float *)l->x->data + i * s->x_size;
-    if (!s->callback.get(s->callback.user, l->ctx, at, x, &label))
+    if (!s->callback.get(s->callback.user, l->ctx, at, x + i * s->x_size, &label))
         return plm__fail(l->ctx, PLM_ERR_STATE, "callback data set: get returned false for sample %lld", (long long)at);
     if (l->ctx->status != PLM_OK) return false;
     if (label < 0 || label >= s->classes)
         return plm__fail(l->ctx, PLM_ERR_ARGUMENT, "callback data set: label %lld of sample %lld is not in 0..%d",
                          (long long)label, (long long)at, s->classes - 1);
-    ((int64_t *)l->y->data)[i] = label;
+    y[i] = label;
     return true;
 }
 
-static void gather(const plm_loader *l, int64_t at, int64_t i)
+static bool call_back_all(plm_loader *l, plm__span span, const buffers *to)
 {
-    const plm__store *s  = l->data->store;
-    float            *to = (float *)l->x->data + i * s->x_size;
-    if (l->table) gather_bytes(l, (const uint8_t *)s->x + at * s->x_size, to);
-    else gather_floats(l, (const float *)s->x + at * s->x_size, to);
-    if (s->labels) ((int64_t *)l->y->data)[i] = s->labels[at];
-    else
-        memcpy((float *)l->y->data + i * s->target_size, s->targets + at * s->target_size,
-               (size_t)s->target_size * sizeof(float));
+    for (int64_t i = 0; i < span.count; i++)
+        if (!call_back(l, plm__fill_at(&l->filler, span.epoch, span.position + i), i, to->x->data, to->y->data))
+            return false;
+    return true;
 }
 
-static bool fill(const plm_loader *l, int64_t count)
+static plm__span span_at(const plm_loader *l, int64_t epoch, int64_t position)
 {
-    for (int64_t i = 0; i < count; i++) {
-        int64_t place = l->position + i;
-        int64_t at    = plm__dataset_at(l->data, l->order ? ((const int64_t *)l->order->data)[place] : place);
-        if (!l->data->store->callback.get) gather(l, at, i);
-        else if (!call_back(l, at, i)) return false;
+    const int64_t left = l->filler.data->count - position;
+    return (plm__span){ epoch, position, left < l->batch ? left : l->batch };
+}
+
+/* The batch at the loader's place into the slot that is lent next. */
+static bool obtain(plm_loader *l, plm__span span)
+{
+    const buffers *to    = &l->slot[l->prefetch ? !l->lent : 0];
+    plm__fault     fault = { PLM_OK, "" };
+    if (l->filler.data->store->callback.get) return call_back_all(l, span, to);
+    if (!l->prefetch || !plm__prefetch_wait(l->prefetch, span, &fault)) {
+        fault.status = PLM_OK;
+        plm__fill(&l->filler, span, to->x->data, to->y->data, &fault);
     }
-    return true;
+    return fault.status == PLM_OK || plm__fail(l->ctx, fault.status, "%s", fault.message);
 }
 
-static void shuffle(const plm_loader *l)
+static int64_t after(int64_t epoch)
 {
-    plm__key key = plm__random_key(l->ctx->seed, PLM__RANDOM_SHUFFLE, NULL, (uint64_t)l->epoch);
-    plm__random_permutation(key, l->order->data, l->data->count);
+    return epoch < INT64_MAX ? epoch + 1 : epoch;
 }
 
-static bool fill_table(plm_loader *l)
+/* Lends the slot that was filled, and has the thread fill the other with what most likely comes next. */
+static void go_on(plm_loader *l)
 {
-    const plm__store *s = l->data->store;
-    l->table            = plm__new(l->ctx, (size_t)l->channels * BYTE_VALUES * sizeof *l->table, "a loader");
-    if (!l->table) return false;
-    for (int c = 0; c < l->channels; c++)
-        for (int v = 0; v < BYTE_VALUES; v++) l->table[c * BYTE_VALUES + v] = (float)normalized(s, c, v);
-    return true;
+    if (!l->prefetch) return;
+    const bool     ended = l->position == l->filler.data->count;
+    const buffers *to    = &l->slot[l->lent];
+    plm__prefetch_start(l->prefetch, ended ? span_at(l, after(l->epoch), 0) : span_at(l, l->epoch, l->position),
+                        to->x->data, to->y->data);
+    l->lent = !l->lent;
 }
 
 /* A block for `rows` rows of `row` numbers of `size` bytes. */
@@ -114,34 +95,62 @@ static plm__block *buffer(plm_ctx *ctx, int64_t rows, int64_t row, size_t size)
     return NULL;
 }
 
-static bool allocate(plm_loader *l, bool shuffled)
+static bool allocate_slot(plm_loader *l, buffers *slot)
 {
-    const plm__store *s = l->data->store;
-    l->x                = buffer(l->ctx, l->batch, s->x_size, sizeof(float));
-    if (!l->x) return false;
-    l->y = s->target_size ? buffer(l->ctx, l->batch, s->target_size, sizeof(float))
-                          : buffer(l->ctx, l->batch, 1, sizeof(int64_t));
-    if (!l->y) return false;
-    l->channels = s->normalized ? s->normalization.channels : 1;
-    if (s->x && s->x_dtype == PLM_U8 && !fill_table(l)) return false;
-    if (shuffled) l->order = buffer(l->ctx, l->data->count, 1, sizeof(int64_t));
-    return !shuffled || l->order;
+    const plm__store *s = l->filler.data->store;
+    slot->x             = buffer(l->ctx, l->batch, s->x_size, sizeof(float));
+    if (!slot->x) return false;
+    slot->y = s->target_size ? buffer(l->ctx, l->batch, s->target_size, sizeof(float))
+                             : buffer(l->ctx, l->batch, 1, sizeof(int64_t));
+    return slot->y;
+}
+
+static bool allocate_filler(plm_loader *l, bool shuffled)
+{
+    plm__filler      *f = &l->filler;
+    const plm__store *s = f->data->store;
+    if (s->fetch) f->raw = plm__new(l->ctx, (size_t)s->x_size, "a loader");
+    if (s->fetch && !f->raw) return false;
+    if (!s->callback.get && s->x_dtype == PLM_U8) {
+        f->table = plm__new(l->ctx, (size_t)f->channels * BYTE_VALUES * sizeof *f->table, "a loader");
+        if (!f->table) return false;
+        plm__fill_table(f);
+    }
+    if (!shuffled) return true;
+    l->order = buffer(l->ctx, f->data->count, 1, sizeof(int64_t));
+    if (l->order) f->order = l->order->data;
+    return l->order;
+}
+
+static bool allocate(plm_loader *l, const plm_loader_desc *d)
+{
+    const bool prefetch = d->prefetch && !l->filler.data->store->callback.get;
+    if (!allocate_filler(l, d->shuffle) || !allocate_slot(l, &l->slot[0])) return false;
+    if (!prefetch) return true;
+    l->prefetch = allocate_slot(l, &l->slot[1]) ? plm__prefetch_new(l->ctx, &l->filler) : NULL;
+    return l->prefetch;
 }
 
 plm_loader *plm_loader_new(plm_dataset *d, const plm_loader_desc *desc)
 {
     if (!d || d->store->ctx->status != PLM_OK) return NULL;
-    plm_ctx        *ctx   = d->store->ctx;
-    plm_loader_desc given = desc ? *desc : (plm_loader_desc){ 0 };
+    const plm__store *s     = d->store;
+    plm_ctx          *ctx   = s->ctx;
+    plm_loader_desc   given = desc ? *desc : (plm_loader_desc){ 0 };
     if (given.batch < 0) {
         plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_loader_new: batch is %lld, expected 0 or more", (long long)given.batch);
         return NULL;
     }
     plm_loader *l = plm__new(ctx, sizeof *l, "a loader");
     if (!l) return NULL;
-    *l = (plm_loader){ .data = d, .ctx = ctx, .batch = given.batch ? given.batch : DEFAULT_BATCH };
+    *l = (plm_loader){ .ctx = ctx, .batch = given.batch ? given.batch : DEFAULT_BATCH };
     if (l->batch > d->count) l->batch = d->count;
-    if (allocate(l, given.shuffle)) return l;
+    l->filler = (plm__filler){ .data        = d,
+                               .seed        = ctx->seed,
+                               .augment     = given.augment && plm_dataset_augments(d),
+                               .channels    = s->normalized ? s->normalization.channels : 1,
+                               .order_epoch = -1 };
+    if (allocate(l, &given)) return l;
     plm_loader_free(l);
     return NULL;
 }
@@ -149,10 +158,14 @@ plm_loader *plm_loader_new(plm_dataset *d, const plm_loader_desc *desc)
 void plm_loader_free(plm_loader *l)
 {
     if (!l) return;
+    plm__prefetch_free(l->ctx, l->prefetch);
     plm__pool_drop(l->ctx, l->order);
-    plm__pool_drop(l->ctx, l->x);
-    plm__pool_drop(l->ctx, l->y);
-    plm__delete(l->ctx, l->table);
+    for (int i = 0; i < 2; i++) {
+        plm__pool_drop(l->ctx, l->slot[i].x);
+        plm__pool_drop(l->ctx, l->slot[i].y);
+    }
+    plm__delete(l->ctx, l->filler.table);
+    plm__delete(l->ctx, l->filler.raw);
     plm__delete(l->ctx, l);
 }
 
@@ -161,20 +174,21 @@ bool plm_loader_next(plm_loader *l, plm_batch *batch)
     if (batch) *batch = (plm_batch){ 0 };
     if (!l || l->ctx->status != PLM_OK) return false;
     if (!batch) return plm__fail(l->ctx, PLM_ERR_ARGUMENT, "plm_loader_next: batch is NULL");
-    const plm__store *s    = l->data->store;
-    int64_t           left = l->data->count - l->position, count = left < l->batch ? left : l->batch;
-    if (left == 0) {
-        l->epoch++;
+    const plm__store *s    = l->filler.data->store;
+    const plm__span   span = span_at(l, l->epoch, l->position);
+    if (span.count == 0) {
+        l->epoch    = after(l->epoch);
         l->position = 0;
         return false;
     }
-    if (l->position == 0 && l->order) shuffle(l);
-    if (!fill(l, count)) return false; /* the same batch comes again after plm_ctx_clear */
-    l->position += count;
-    batch->count = count;
-    batch->x     = plm_tensor_wrap(PLM_F32, plm__shape_batched(count, s->x_shape), l->x->data);
-    batch->y     = s->target_size ? plm_tensor_wrap(PLM_F32, plm_shape_of(count, s->target_size), l->y->data)
-                                  : plm_tensor_wrap(PLM_I64, plm_shape_of(count), l->y->data);
+    if (!obtain(l, span)) return false; /* the same batch comes again after plm_ctx_clear */
+    l->position += span.count;
+    go_on(l);
+    const buffers *from = &l->slot[l->lent];
+    batch->count        = span.count;
+    batch->x            = plm_tensor_wrap(PLM_F32, plm__shape_batched(span.count, s->x_shape), from->x->data);
+    batch->y = s->target_size ? plm_tensor_wrap(PLM_F32, plm_shape_of(span.count, s->target_size), from->y->data)
+                              : plm_tensor_wrap(PLM_I64, plm_shape_of(span.count), from->y->data);
     return true;
 }
 

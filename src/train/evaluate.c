@@ -4,17 +4,9 @@
 #include "train/train.h"
 
 #include <math.h>
-#include <time.h>
 
 #include "autograd/autograd.h"
 #include "data/data.h"
-
-double plm__seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 double plm__score_accuracy(plm_val out, plm_tensor y)
 {
@@ -36,6 +28,7 @@ bool plm__train_check(plm_ctx *ctx, const plm_dataset *data, plm_loss loss, cons
 bool plm__evaluator_open(plm__evaluator *e, plm_graph *net, plm_dataset *data, plm_loss loss, int64_t batch)
 {
     e->net    = net;
+    e->data   = data;
     e->loss   = loss;
     e->loader = plm_loader_new(data, &(plm_loader_desc){ .batch = batch });
     e->tape   = e->loader ? plm_tape_new(plm_graph_ctx(net), &(plm_tape_desc){ .eval = true, .no_grad = true }) : NULL;
@@ -44,6 +37,7 @@ bool plm__evaluator_open(plm__evaluator *e, plm_graph *net, plm_dataset *data, p
 
 bool plm__evaluator_run(plm__evaluator *e, plm_score *score)
 {
+    plm_ctx  *ctx = plm_graph_ctx(e->net);
     plm_score sum = { 0 };
     plm_batch batch;
     plm_loader_seek(e->loader, 0);
@@ -53,7 +47,10 @@ bool plm__evaluator_run(plm__evaluator *e, plm_score *score)
         plm__score_add(&sum, (double)plm_val_item(loss), plm__score_accuracy(out, batch.y), batch.count);
         plm_tape_reset(e->tape);
     }
-    if (plm_ctx_status(plm_graph_ctx(e->net)) != PLM_OK) return false;
+    if (plm_ctx_status(ctx) != PLM_OK) return false;
+    if (!isfinite(sum.loss))
+        return plm__fail(ctx, PLM_ERR_NONFINITE, "the loss on %s is %s", plm_dataset_name(e->data),
+                         isnan(sum.loss) ? "nan" : "inf");
     *score = plm__score_mean(sum);
     return true;
 }

@@ -50,19 +50,14 @@ static plm_epoch empty_row(int epoch)
                         .seconds = none };
 }
 
-/* Divergence is reported with its place in the training, and whether the data are to blame.  Always false. */
-static bool say_where(const training *t, const plm_batch *batch)
+/* What is not finite is reported with its place in the training.  Always false. */
+static bool say_where(const training *t)
 {
     plm_ctx *ctx = t->ctx;
     if (ctx->status != PLM_ERR_NONFINITE) return false;
-    const int64_t size = plm_shape_count(batch->x.shape), at = plm__first_nonfinite(batch->x.data, size);
-    char         *end  = ctx->message + strlen(ctx->message);
-    const size_t  room = (size_t)(ctx->message + sizeof ctx->message - end);
-    if (at < 0) snprintf(end, room, " (in epoch %d, step %lld)", t->epoch, (long long)t->step);
-    else
-        snprintf(end, room, " (in epoch %d, step %lld, whose batch holds %g in sample %lld)", t->epoch,
-                 (long long)t->step, (double)((const float *)batch->x.data)[at],
-                 (long long)(at / (size / batch->count)));
+    const size_t used = strlen(ctx->message);
+    snprintf(ctx->message + used, sizeof ctx->message - used, " (in epoch %d, step %lld)", t->epoch,
+             (long long)t->step);
     return false;
 }
 
@@ -87,8 +82,8 @@ static bool run_epoch(training *t, plm_epoch *row)
     plm_loader_seek(t->loader, train ? t->epoch - 1 : 0);
     for (; plm_loader_next(t->loader, &batch); seen++) {
         t->step += train;
-        if (!forward_backward(t, &batch, &loss, &acc)) return say_where(t, &batch);
-        if (!(train ? plm_optimizer_step(t->opt) : plm_optimizer_probe(t->opt))) return say_where(t, &batch);
+        if (!forward_backward(t, &batch, &loss, &acc)) return say_where(t);
+        if (!(train ? plm_optimizer_step(t->opt) : plm_optimizer_probe(t->opt))) return say_where(t);
         plm_tape_reset(t->tape);
         const plm_step_info *info = plm_optimizer_info(t->opt);
         plm__score_add(&sum, loss, acc, batch.count);
@@ -147,8 +142,9 @@ static bool run_epoch_zero(training *t, plm_epoch *row)
 
 static bool evaluate(training *t, plm_epoch *row)
 {
-    return (!t->test.loader || plm__evaluator_run(&t->test, &row->test)) &&
-           (!t->val.loader || plm__evaluator_run(&t->val, &row->val));
+    return ((!t->test.loader || plm__evaluator_run(&t->test, &row->test)) &&
+            (!t->val.loader || plm__evaluator_run(&t->val, &row->val))) ||
+           say_where(t);
 }
 
 /* The row of one epoch, evaluated and shown to the caller. */
@@ -176,8 +172,9 @@ static bool run(training *t, plm_epoch *last)
 static bool open_all(training *t, plm_dataset *data)
 {
     const plm_train_desc *d = &t->desc;
-    t->loader               = plm_loader_new(data, &(plm_loader_desc){ .batch = d->batch, .shuffle = true });
-    t->tape                 = t->loader ? plm_tape_new(t->ctx, NULL) : NULL;
+    t->loader               = plm_loader_new(
+                      data, &(plm_loader_desc){ .batch = d->batch, .shuffle = true, .augment = d->augment, .prefetch = true });
+    t->tape = t->loader ? plm_tape_new(t->ctx, NULL) : NULL;
     return t->tape && (!d->test || plm__evaluator_open(&t->test, t->net, d->test, d->loss, d->test_batch)) &&
            (!d->val || plm__evaluator_open(&t->val, t->net, d->val, d->loss, d->test_batch));
 }
@@ -197,6 +194,31 @@ static plm_train_desc resolved(const plm_train_desc *given)
     if (d.batch == 0) d.batch = DEFAULT_BATCH;
     if (d.test_batch == 0) d.test_batch = d.batch;
     return d;
+}
+
+/* Does a batch norm see one value per channel and sample?  It has no variance in a batch of one sample. */
+static bool norms_single_values(const plm_graph *net)
+{
+    for (int i = 0; i < plm_graph_node_count(net); i++) {
+        plm_node_info node;
+        if (!plm_graph_node_info(net, i, &node)) return false;
+        for (int k = 0; k < node.param_count; k++)
+            if (plm_param_role(node.params[k]) == PLM_ROLE_STATISTIC &&
+                plm_shape_count(plm_param_shape(node.params[k])) == plm_shape_count(node.shape))
+                return true;
+    }
+    return false;
+}
+
+/* Said before the first step, not at the end of a long epoch. */
+static bool check_last_batch(const training *t, int64_t count)
+{
+    if (count % t->desc.batch != 1 || !norms_single_values(t->net)) return true;
+    return plm__fail(
+        t->ctx, PLM_ERR_ARGUMENT,
+        "plm_train: the last batch of an epoch would have one sample (%lld samples, batch %lld), with which "
+        "batch norm cannot train",
+        (long long)count, (long long)t->desc.batch);
 }
 
 static bool check(plm_ctx *ctx, const plm_optimizer *opt, const plm_dataset *data, const plm_train_desc *d)
@@ -219,7 +241,7 @@ bool plm_train(plm_graph *net, plm_optimizer *opt, plm_dataset *data, const plm_
     if (!check(t.ctx, opt, data, &t.desc)) return false;
     const int64_t count = plm_dataset_count(data);
     t.steps_per_epoch   = count / t.desc.batch + (count % t.desc.batch != 0);
-    const bool ok       = open_all(&t, data) && run(&t, last);
+    const bool ok       = check_last_batch(&t, count) && open_all(&t, data) && run(&t, last);
     close_all(&t);
     return ok;
 }

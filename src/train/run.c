@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,7 +30,7 @@ struct plm_run {
     plm_ctx *ctx;
     char     dir[PATH_MAX], partial[PATH_MAX];
     output   metrics, steps;
-    bool     with_val;
+    bool     with_val, finished;
     locale_t c; /* numbers have a point, whatever the program's language */
 };
 
@@ -49,7 +50,7 @@ static bool join(plm_ctx *ctx, char path[PATH_MAX], const char *folder, const ch
 static bool open_output(plm_ctx *ctx, output *o, const char *folder, const char *name)
 {
     if (!join(ctx, o->path, folder, name)) return false;
-    o->file = fopen(o->path, "w");
+    o->file = fopen(o->path, "we"); /* e: a program started meanwhile does not inherit the lock */
     return o->file || io_error(ctx, "create", o->path);
 }
 
@@ -125,12 +126,10 @@ static bool check_free(plm_ctx *ctx, const char *dir)
     return holds == 0;
 }
 
-/* A run in progress holds a lock on its metrics.csv, which goes with its process. */
+/* A run in progress holds a lock on its metrics.csv, which goes when the file is closed or the process ends. */
 static bool lock(int fd)
 {
-    struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-    return fcntl(fd, F_SETLK, &whole) == 0 ||
-           (errno != EAGAIN && errno != EACCES); /* not every file system has locks */
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; /* not every file system has locks */
 }
 
 static bool check_abandoned(plm_ctx *ctx, const char *partial)
@@ -141,7 +140,7 @@ static bool check_abandoned(plm_ctx *ctx, const char *partial)
     if (fd < 0) return true; /* none there; what cannot be opened cannot be removed either, and that is said then */
     const bool free_to_take = lock(fd);
     close(fd);
-    return free_to_take || plm__fail(ctx, PLM_ERR_STATE, "another process is writing its run into %s", partial);
+    return free_to_take || plm__fail(ctx, PLM_ERR_STATE, "another run is writing into %s", partial);
 }
 
 /* Removes what a run that did not finish has left, and nothing else. */
@@ -189,7 +188,7 @@ static bool create(plm_run *run, const char *config, bool with_steps)
     if (!close_output(ctx, &config_file) || !open_output(ctx, &run->metrics, run->partial, "metrics.csv")) return false;
     fprintf(run->metrics.file, METRICS "%s\n", run->with_val ? ",val_loss,val_acc" : "");
     if (!lock(fileno(run->metrics.file)))
-        return plm__fail(ctx, PLM_ERR_STATE, "another process is writing its run into %s", run->partial);
+        return plm__fail(ctx, PLM_ERR_STATE, "another run is writing into %s", run->partial);
     if (!flush(ctx, &run->metrics)) return false;
     if (!with_steps) return true;
     if (!open_output(ctx, &run->steps, run->partial, "steps.csv")) return false;
@@ -215,6 +214,12 @@ plm_run *plm_run_new(plm_ctx *ctx, const char *dir, const char *config, bool wit
     return NULL;
 }
 
+/* Why no more can be written into the run. */
+static const char *ended(const plm_run *run)
+{
+    return run->finished ? "the run is finished" : "the run has failed";
+}
+
 /* ",x": nine digits give every float back; what does not exist is empty. */
 static void put(FILE *file, double x)
 {
@@ -226,7 +231,7 @@ bool plm_run_epoch(plm_run *run, const plm_epoch *epoch)
 {
     if (!run || run->ctx->status != PLM_OK) return false;
     if (!epoch || !run->metrics.file)
-        return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_epoch: %s", epoch ? "the run is finished" : "epoch is NULL");
+        return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_epoch: %s", epoch ? ended(run) : "epoch is NULL");
     const double   row[]  = { epoch->train.loss, epoch->train.acc,  epoch->test.loss, epoch->test.acc,
                               epoch->eta.mean,   epoch->eta.min,    epoch->eta.max,   epoch->update.mean,
                               epoch->update.min, epoch->update.max, epoch->seconds,   epoch->val.loss,
@@ -245,7 +250,7 @@ bool plm_run_step(plm_run *run, const plm_step *step)
     if (!run || run->ctx->status != PLM_OK) return false;
     if (!step || !run->steps.file)
         return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_step: %s",
-                         step ? "the run was made without steps, or is finished" : "step is NULL");
+                         step ? "the run was made without steps, or has ended" : "step is NULL");
     const double   row[]  = { step->loss, step->acc, step->info->eta, step->info->G, step->info->update_mean };
     const locale_t before = uselocale(run->c);
     fprintf(run->steps.file, "%lld,%d", (long long)step->step, step->epoch);
@@ -261,13 +266,14 @@ bool plm_run_finish(plm_run *run, plm_graph *net)
     plm_ctx *ctx = run->ctx;
     char     path[PATH_MAX];
     if (!net || !run->metrics.file)
-        return plm__fail(ctx, PLM_ERR_STATE, "plm_run_finish: %s", net ? "the run is finished" : "net is NULL");
+        return plm__fail(ctx, PLM_ERR_STATE, "plm_run_finish: %s", net ? ended(run) : "net is NULL");
     if (!join(ctx, path, run->partial, MODEL) || !plm_graph_save(net, path)) return false;
     if (!close_output(ctx, &run->steps) || !close_output(ctx, &run->metrics)) return false;
     if (!sync_folder(ctx, run->partial)) return false;
     if (rename(run->partial, run->dir) != 0) return io_error(ctx, "rename the finished run to", run->dir);
     parent_of(run->dir, path);
-    return sync_folder(ctx, path);
+    run->finished = sync_folder(ctx, path);
+    return run->finished;
 }
 
 void plm_run_free(plm_run *run)

@@ -24,10 +24,11 @@ double plm__score_accuracy(plm_val out, plm_tensor y);
 
 /* Everything that an evaluation needs, so that a second one allocates nothing.  Zeroed: none. */
 typedef struct {
-    plm_graph  *net;
-    plm_loader *loader;
-    plm_tape   *tape;
-    plm_loss    loss;
+    plm_graph         *net;
+    const plm_dataset *data;
+    plm_loader        *loader;
+    plm_tape          *tape;
+    plm_loss           loss;
 } plm__evaluator;
 bool plm__evaluator_open(plm__evaluator *e, plm_graph *net, plm_dataset *data, plm_loss loss, int64_t batch);
 bool plm__evaluator_run(plm__evaluator *e, plm_score *score);
@@ -35,7 +36,5 @@ void plm__evaluator_close(plm__evaluator *e);
 
 /* The data set is there and belongs to `ctx`; otherwise the error "CALL: ...". */
 bool plm__train_check(plm_ctx *ctx, const plm_dataset *data, plm_loss loss, const char *call);
-
-double plm__seconds(void); /* of a clock that only goes forward */
 
 #endif

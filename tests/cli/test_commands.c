@@ -48,6 +48,13 @@ static void test_inspect(void **state)
     assert_int_equal(run("inspect --format dot"), 0);
     assert_int_equal(strncmp(out, "digraph ", 8), 0);
     assert_non_null(strstr(out, "n0 -> n1;"));
+    assert_int_equal(run("inspect --arch resnet18 --dataset cifar10"), 0);
+    assert_non_null(strstr(out, "layers 21, depth 18, parameters 11,164,352, "));
+    assert_int_equal(run("inspect --arch vgg --dataset cifar10"), 0);
+    assert_non_null(strstr(out, "layers 14, depth 14, "));
+    assert_int_equal(run("inspect --arch resnet50 --dataset imagenet"), 0); /* torchvision's */
+    assert_non_null(strstr(out, "layer1.0.downsample.0"));
+    assert_non_null(strstr(out, "layers 54, depth 50, parameters 25,502,912, "));
     assert_int_equal(run("inspect --weights %s", weights), 0);
     assert_non_null(strstr(out, "layers 3, depth 3, parameters 3,392"));
 }
@@ -124,6 +131,8 @@ static void test_predict(void **state)
     assert_non_null(strstr(out, first));
 }
 
+#define SIXTY_FOUR "0123456701234567012345670123456701234567012345670123456701234567"
+
 static void test_predict_bad_input(void **state)
 {
     static const struct {
@@ -135,6 +144,8 @@ static void test_predict_bad_input(void **state)
         { "empty.csv", "", "has no rows", 1 },
         { "header.csv", "a,b\n", "has no rows", 1 },
         { "word.csv", "a,b\n1,x\n", "line 2 has 2 numbers", 1 },
+        { "open.csv", "1,\"2,3\n4\n", "open.csv, line 1: the quotes of field 2 are not closed at its end", 1 },
+        { "after.csv", "1,\"2\"3,4\n", "after.csv, line 1: the quotes of field 2 are not closed at its end", 1 },
         { "empty.f32", "", "has 0 bytes", 1 },
         { "odd.f32", "12345", "has 5 bytes, expected a multiple of 256", 1 },
         { "no.pgm", "JFIF", "is no PGM image", 1 },
@@ -142,6 +153,7 @@ static void test_predict_bad_input(void **state)
         { "header.pgm", "P5 8 8", "its header has no width", 1 },
         { "large.pgm", "P5 9999999999999999999 8 255\n", "pixels, the network takes 8x8", 1 },
         { "cut.pgm", "P5 8 8 255\nabc", "pixel 3 of 64 is missing", 1 },
+        { "two.pgm", "P5 8 8 255\n" SIXTY_FOUR "P5", "two.pgm: 2 bytes follow its 8x8 pixels, expected one image", 1 },
         { "above.pgm", "P2 8 8 7\n8 8 8", "pixel 0 of 64 is missing or above 7", 1 },
     };
     (void)state;
@@ -151,6 +163,7 @@ static void test_predict_bad_input(void **state)
         if (status != files[i].status) print_error("%s: exit %d, \"%s\"\n", files[i].name, status, err);
         assert_int_equal(status, files[i].status);
         assert_sentence(files[i].sentence);
+        assert_string_equal(out, "");
     }
     assert_int_equal(run("predict --weights %s /nowhere/a.csv", weights), 1);
     assert_sentence("cannot open /nowhere/a.csv: No such file or directory");
@@ -217,6 +230,79 @@ static void test_csv(void **state)
     assert_sentence("has the class \"above\", which the network does not know");
 }
 
+/* Which first lines of a csv are headers, for a network of the columns x and y. */
+static void test_first_line(void **state)
+{
+    static const struct {
+        const char *text;
+        int         rows; /* 0: an error */
+        const char *sentence, *options;
+    } cases[] = {
+        { "x,y\n1,2\n", 1, NULL, "" },
+        { "\n x , \"y\" \r\n1,2\r\n", 1, NULL, "" },
+        { ",\n1,2\n", 1, NULL, "" },
+        { "\xef\xbb\xbf"
+          "1,2\n3,4\n",
+          2, NULL, "" },
+        { "\xef\xbb\xbfx,y\n3,4\n", 1, NULL, "" },
+        { "1,2\n\" 3\", 4 \n", 2, NULL, "" },
+        { "1,n/a\n3,4\n", 0, "first.csv, line 1, field 2: \"n/a\" is not a finite number", "" },
+        { ",2\n3,4\n", 0, "line 1, field 1: \"\" is not a finite number", "" },
+        { "1,nan\n3,4\n", 0, "line 1, field 2: \"nan\" is not a finite number", "" },
+        { "inf,-inf\n3,4\n", 0, "line 1, field 1: \"inf\" is not a finite number", "" },
+        { "1e99,x\n3,4\n", 0, "line 1, field 1: \"1e99\" is not a finite number", "" },
+        { "x,y\nx,y\n", 0, "line 2, field 1: \"x\" is not a finite number", "" },
+        { "1,2\r3,4\r", 0, "line 1 has 3 numbers, the network takes 2", "" },
+        { "1,2,3,4,5,6\n", 0, "line 1 has 6 numbers, the network takes 2", "" },
+        { "x,y,side\n1,2,left\n", 1, NULL, "--label side" },
+        { "0,1,side\n1,2,left\n", 1, NULL, "--label side" }, /* numbers are names there */
+        { "x,y,z,v,w,side\n1,2,3,4,5,left\n", 0,
+          "its header has 6 columns, expected the 2 that the network takes and \"side\"", "--label side" },
+        { "x,y\n1,2\n", 0, "has no column \"side\"", "--label side" },
+    };
+    (void)state;
+    char dir[1024], csv[1024], path[1024];
+    snprintf(dir, sizeof dir, "%s", test_path("two"));
+    snprintf(csv, sizeof csv, "%s", test_path("two.csv"));
+    snprintf(path, sizeof path, "%s", test_path("first.csv"));
+    write_sides(csv, 20, 2, true);
+    assert_int_equal(
+        run("train --dataset csv:%s --label side --depth 2 --width 4 --epochs 1 --quiet --out %s", csv, dir), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_text(path, cases[i].text);
+        const int status = run("predict --weights %s/model.safetensors %s %s", dir, cases[i].options, path);
+        if (status != !cases[i].rows) print_error("\"%s\": exit %d, %s\n", cases[i].text, status, err);
+        assert_int_equal(status, !cases[i].rows);
+        if (cases[i].sentence) assert_sentence(cases[i].sentence);
+        int lines = 0;
+        for (const char *at = out; (at = strchr(at, '\n')); at++) lines++;
+        assert_int_equal(lines, cases[i].rows ? 1 + cases[i].rows : 0);
+    }
+}
+
+/* Numbers too large for the network: no class is made up. */
+static void test_predict_overflow(void **state)
+{
+    plm_ctx    *ctx  = *state;
+    plm_graph  *net  = plm_graph_new(ctx);
+    const float w[2] = { 1e30f, -1e30f };
+    char        model[1024], csv[1024];
+    plm_graph_output(plm_nn_linear(plm_nn_input(net, plm_shape_of(1)), &(plm_linear_desc){ .out = 2 }), "logits");
+    assert_true(plm_graph_init(net, PLM_INIT_AGD));
+    assert_true(plm_param_write(plm_graph_param(net, 0), w, 2));
+    snprintf(model, sizeof model, "%s", test_path("large.safetensors"));
+    assert_true(plm_graph_save(net, model));
+    plm_graph_free(net);
+    snprintf(csv, sizeof csv, "%s", test_path("huge.csv"));
+    write_text(csv, "1\n1e10\n");
+    assert_int_equal(run("predict --weights %s %s", model, csv), 1);
+    assert_sentence("huge.csv: output 0 of the network for sample 1 is not finite");
+    assert_string_equal(out, "");
+    write_text(csv, "1\n2\n");
+    assert_int_equal(run("predict --weights %s %s", model, csv), 0);
+    assert_non_null(strstr(out, ",1,0,2e+30,-2e+30\n"));
+}
+
 static void test_bench(void **state)
 {
     static const char *const keys[] = {
@@ -240,6 +326,11 @@ static void test_bench(void **state)
     assert_close(number(o, "reference_kernels"), 0, 0, 0);
     assert_true(number(o, "step_ms") > 0 && number(o, "primitive_ms") > 0 && number(o, "peak_rss_mb") > 1);
     cJSON_Delete(o);
+    assert_int_equal(run("bench --arch vgg11 --dataset cifar10 --batch-size 2 --optim sgd --steps 1 --json"), 0);
+    o = parsed();
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(o, "arch")), "vgg11");
+    assert_close(number(o, "reference_kernels"), 0, 0, 0);
+    cJSON_Delete(o);
     assert_int_equal(run("bench --depth 2 --width 16 --steps 2"), 0);
     assert_non_null(strstr(out, "images/s"));
 }
@@ -248,7 +339,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inspect),           cmocka_unit_test(test_evaluate), cmocka_unit_test(test_predict),
-        cmocka_unit_test(test_predict_bad_input), cmocka_unit_test(test_csv),      cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_predict_bad_input), cmocka_unit_test(test_csv),      cmocka_unit_test(test_first_line),
+        ctx_test(test_predict_overflow),          cmocka_unit_test(test_bench),
     };
     return cmocka_run_group_tests(tests, train_once, NULL);
 }

@@ -210,6 +210,20 @@ static void test_folder_exists(void **state)
     assert_sentence("exists and is not empty");
 }
 
+/* A step so long that only the evaluation after it finds the harm: no run is kept. */
+static void test_diverges_in_last_step(void **state)
+{
+    (void)state;
+    char dir[1024];
+    dir_of(dir, "diverges");
+    assert_int_equal(
+        run("train --depth 2 --width 4 --epochs 1 --batch-size 1500 --optim sgd --lr 1e30 --quiet --out %s", dir), 1);
+    assert_sentence("the loss on digits is ");
+    assert_non_null(strstr(err, "(in epoch 1, step 1)"));
+    assert_int_not_equal(access(dir, F_OK), 0);
+    assert_string_equal(out, "");
+}
+
 static void test_every_optimizer(void **state)
 {
     (void)state;
@@ -239,7 +253,7 @@ static void test_own_architecture(void **state)
     assert_int_equal(run_program(PLUMMET_EXTRA, "inspect --arch tanh-net --depth 1"), 0); /* only an fcn needs two */
     assert_int_equal(run_program(PLUMMET_EXTRA, "bench --arch tanh-net --steps 1 --batch-size 4 --json"), 0);
     assert_int_equal(run_program(PLUMMET_EXTRA, "train --arch tanhnet"), 2);
-    assert_sentence("known are fcn, tanh-net; did you mean tanh-net?");
+    assert_sentence("resnet152, tanh-net; did you mean tanh-net?");
     assert_int_equal(run_program(PLUMMET_EXTRA, "train --help"), 0);
     assert_non_null(strstr(out, "linear layers and tanh"));
     assert_int_equal(run("evaluate --weights '%s/model.safetensors'", dir), 0); /* the file is enough */
@@ -248,10 +262,15 @@ static void test_own_architecture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_run_folder),      cmocka_unit_test(test_config),
-        cmocka_unit_test(test_same_bytes),      cmocka_unit_test(test_same_bytes_without_evaluation),
-        cmocka_unit_test(test_quiet),           cmocka_unit_test(test_folder_exists),
-        cmocka_unit_test(test_every_optimizer), cmocka_unit_test(test_own_architecture),
+        cmocka_unit_test(test_run_folder),
+        cmocka_unit_test(test_config),
+        cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_same_bytes_without_evaluation),
+        cmocka_unit_test(test_quiet),
+        cmocka_unit_test(test_folder_exists),
+        cmocka_unit_test(test_diverges_in_last_step),
+        cmocka_unit_test(test_every_optimizer),
+        cmocka_unit_test(test_own_architecture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

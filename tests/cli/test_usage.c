@@ -23,16 +23,18 @@ static const misuse wrong_usage[] = {
     { "train --out --quiet", "--out needs a value" },
     { "train --out ''", "--out is empty" },
     { "train --quiet=yes", "--quiet takes no value" },
-    { "train --epochs 0", "--epochs is \"0\", expected a whole number of at least 1" },
+    { "train --epochs 0", "--epochs is \"0\", expected a whole number from 1 to 2147483647\n" },
+    { "train --epochs 99999999999", "--epochs is \"99999999999\", expected a whole number from 1 to 2147483647\n" },
     { "train --epochs -3", "--epochs is \"-3\"" },
     { "train --epochs 2.5", "--epochs is \"2.5\"" },
     { "train --epochs ten", "--epochs is \"ten\"" },
     { "train --epochs ''", "--epochs is \"\"" },
     { "train --epochs 99999999999999999999", "--epochs is \"99999999999999999999\"" },
-    { "train --batch-size 0", "--batch-size is \"0\", expected a whole number of at least 1" },
+    { "train --batch-size 0", "--batch-size is \"0\", expected a whole number from 1 to 1099511627776\n" },
     { "train --batch-size=-128", "--batch-size is \"-128\"" },
     { "train --test-batch-size 0", "--test-batch-size is \"0\"" },
     { "train --depth 0", "--depth is \"0\"" },
+    { "train --depth 10001", "--depth is \"10001\", expected a whole number from 1 to 10000\n" },
     { "train --depth 1", "an fcn has at least 2 layers" },
     { "train --width 0", "--width is \"0\"" },
     { "train --width -1", "--width is \"-1\"" },
@@ -41,11 +43,15 @@ static const misuse wrong_usage[] = {
     { "train --threads 100000", "--threads is \"100000\"" },
     { "train --val -1", "--val is \"-1\"" },
     { "train --val 1500", "--val is 1500, but there are only 1500 training samples" },
-    { "train --arch fnc", "--arch is \"fnc\", known are fcn; did you mean fcn?" },
-    { "train --arch resnet18", "--arch is \"resnet18\", known is fcn" },
+    { "train --arch fnc", "--arch is \"fnc\", known are fcn, vgg11, vgg13, vgg16, vgg19, vgg, resnet18, resnet34, " },
+    { "train --arch fnc", "; did you mean fcn?" },
+    { "train --arch resnet19", "resnet50, resnet101, resnet152; did you mean resnet18?" },
+    { "train --arch mlp", "resnet152\n" },
+    { "train --arch resnet18 --depth 18", "--depth does not go with --arch resnet18, whose size is fixed" },
+    { "bench --arch vgg --width 64", "--width does not go with --arch vgg, whose size is fixed; it is for --arch fcn" },
     { "train --dataset digit", "did you mean digits?" },
-    { "train --dataset nonsense", "expected one of digits, mnist, fashion-mnist, csv:FILE" },
-    { "train --dataset cifar10", "known by its shape only" },
+    { "train --dataset nonsense", "expected one of digits, mnist, fashion-mnist, cifar10, cifar100, csv:FILE" },
+    { "train --dataset imagenet", "known by its shape only" },
     { "train --dataset csv:", "expected csv:FILE" },
     { "train --dataset csv:a.csv", "needs --label" },
     { "train --label y", "--label is for csv files" },
@@ -57,7 +63,7 @@ static const misuse wrong_usage[] = {
     { "train --optim sgd --gain 2", "--gain does not go with --optim sgd" },
     { "train --optim adam --nesterov", "--nesterov does not go with --optim adam" },
     { "train --optim sgd --nesterov", "--nesterov needs --momentum" },
-    { "train --optim sgd --lr 0", "--lr is \"0\", expected a number above 0" },
+    { "train --optim sgd --lr 0", "--lr is \"0\", expected a number above 0, at most 1e+30\n" },
     { "train --optim sgd --lr nan", "--lr is \"nan\"" },
     { "train --optim sgd --lr inf", "--lr is \"inf\"" },
     { "train --optim sgd --lr -0.1", "--lr is \"-0.1\"" },
@@ -101,9 +107,12 @@ static const misuse failures[] = {
     { "train --dataset csv:/nowhere/a.csv --label y", "/nowhere/a.csv" },
     { "train --dataset mnist --data /nowhere", "/nowhere/mnist" },
     { "train --out /proc/plummet/run", "/proc/plummet" },
+    { "train --quiet --width 1000000000000", "[1000000000000,64] has too many elements to count" },
 #ifndef __SANITIZE_ADDRESS__ /* which ends a program that asks for so much */
-    { "train --quiet --width 1000000000000", "out of memory" },
+    { "train --quiet --width 1000000000", "out of memory" },
 #endif
+    { "train --arch resnet18", "avg_pool2d at avgpool: a 4x4 window is larger than its input [512,1,1]" },
+    { "train --arch vgg", "max_pool2d at features.33: a 2x2 window is larger than its input [512,1,1]" },
     { "inspect --weights /nowhere/a.safetensors", "/nowhere/a.safetensors" },
     { "inspect --weights /dev/null", "/dev/null" },
     { "evaluate --weights /nowhere/a.safetensors", "/nowhere/a.safetensors" },
@@ -166,6 +175,37 @@ static void test_standard_output_full(void **state)
     assert_sentence("cannot write standard output: No space left on device");
 }
 
+/* No file of ours becomes a standard stream that is closed, and the loss of the output is said. */
+static void test_standard_streams_closed(void **state)
+{
+    (void)state;
+    char dir[1024], command[4096], path[1100], text[1 << 12];
+    for (int fd = 0; fd <= 2; fd++) {
+        char name[16];
+        snprintf(name, sizeof name, "closed%d", fd);
+        snprintf(dir, sizeof dir, "%s", test_path(name));
+        snprintf(path, sizeof path, "%s", test_path("other"));
+        snprintf(command, sizeof command,
+                 "{ '%s' train --epochs 2 --depth 2 --width 4 --log-steps --out '%s' %d>&-; } %s>'%s'", PLUMMET_PROGRAM,
+                 dir, fd, fd == 1 ? "2" : "", path);
+        const int status = system(command);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), fd == 1);
+        slurp(path, err, sizeof err);
+        if (fd == 1) assert_sentence("cannot write standard output: Bad file descriptor");
+        snprintf(path, sizeof path, "%s/metrics.csv", dir);
+        slurp(path, text, sizeof text);
+        int lines = 0;
+        assert_int_equal(strncmp(text, "epoch,", 6), 0);
+        for (char *line = strchr(text, '\n') + 1; *line; line = strchr(line, '\n') + 1) {
+            assert_int_equal(*line, '0' + lines);
+            assert_int_equal(line[1], ',');
+            lines++;
+        }
+        assert_int_equal(lines, 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_standard_output_full),
+        cmocka_unit_test(test_standard_streams_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

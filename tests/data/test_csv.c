@@ -3,6 +3,7 @@
 #include "data/data.h"
 
 #include <math.h>
+#include <sys/stat.h>
 
 static plm_dataset *read_csv(plm_ctx *ctx, const char *text, const plm_csv_desc *desc)
 {
@@ -187,6 +188,9 @@ static void test_refused_files(void **state)
     assert_error(ctx, PLM_ERR_IO, "none.csv: cannot open: No such file");
     assert_null(plm_dataset_from_csv(ctx, "/", &by_kind));
     assert_error(ctx, PLM_ERR_IO, "/ is not a regular file");
+    assert_int_equal(mkfifo(test_path("pipe.csv"), 0600), 0); /* must not wait for a writer */
+    assert_null(plm_dataset_from_csv(ctx, test_path("pipe.csv"), &by_kind));
+    assert_error(ctx, PLM_ERR_IO, "pipe.csv is not a regular file");
     assert_null(plm_dataset_from_csv(ctx, write_file("zero.csv", "a,kind\n1,u\0\n", 12), &by_kind));
     assert_error(ctx, PLM_ERR_FORMAT, "zero.csv is not text: it has zero bytes");
     assert_null(read_csv(ctx, "a,kind\n1,u\n", NULL));

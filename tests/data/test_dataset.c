@@ -128,6 +128,9 @@ static void test_refused_splits(void **state)
     assert_error(ctx, PLM_ERR_ARGUMENT, "second is NULL");
     assert_false(plm_dataset_split(d, .5, NULL, NULL, &first));
     assert_error(ctx, PLM_ERR_ARGUMENT, "first is NULL");
+    assert_false(plm_dataset_split(d, .9, NULL, &first, &first));
+    assert_null(first);
+    assert_error(ctx, PLM_ERR_ARGUMENT, "first and second are the same pointer");
     plm_dataset_free(d);
 }
 

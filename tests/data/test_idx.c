@@ -2,6 +2,7 @@
 #include "data/check.h"
 #include "data/data.h"
 
+#include <sys/stat.h>
 #include <zlib.h>
 
 /* [3,2,2] unsigned bytes. */
@@ -145,6 +146,8 @@ static void test_no_file(void **state)
 {
     refused(*state, test_path("none"), 3, PLM_ERR_IO, "none: cannot open: No such file");
     refused(*state, "/", 3, PLM_ERR_IO, "/ is not a regular file");
+    assert_int_equal(mkfifo(test_path("pipe"), 0600), 0); /* must not wait for a writer */
+    refused(*state, test_path("pipe"), 3, PLM_ERR_IO, "pipe is not a regular file");
 }
 
 static bool use(plm_ctx *ctx)

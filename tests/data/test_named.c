@@ -132,7 +132,7 @@ static void refused(plm_ctx *ctx, const char *name, const char *folder, plm_stat
 static void test_refused_names(void **state)
 {
     refused(*state, "emnist", NULL, PLM_ERR_ARGUMENT,
-            "\"emnist\" is not one of the known data sets digits, mnist, fashion-mnist");
+            "\"emnist\" is not one of the known data sets digits, mnist, fashion-mnist, cifar10, cifar100");
     refused(*state, NULL, NULL, PLM_ERR_ARGUMENT, "name is NULL");
 }
 
@@ -140,15 +140,15 @@ static void test_missing_files(void **state)
 {
     plm_ctx          *ctx      = *state;
     const char *const places[] = { "/none/a", "/none/b" };
-    assert_null(plm__named_in(ctx, "mnist", false, places, 2));
+    assert_null(plm__named_in(ctx, "mnist", false, places, 2, NULL));
     assert_error(ctx, PLM_ERR_IO,
                  "mnist: no folder with train-images-idx3-ubyte[.gz] and train-labels-idx1-ubyte[.gz]; looked in "
                  "/none/a/mnist, /none/a, /none/b/mnist, /none/b");
-    assert_null(plm__named_in(ctx, "fashion-mnist", true, places, 1));
+    assert_null(plm__named_in(ctx, "fashion-mnist", true, places, 1, NULL));
     assert_error(ctx, PLM_ERR_IO,
                  "fashion-mnist: no folder with t10k-images-idx3-ubyte[.gz] and t10k-labels-idx1-ubyte[.gz]; looked in "
                  "/none/a/fashion-mnist, /none/a; on Debian and Ubuntu the package dataset-fashion-mnist brings them");
-    assert_null(plm__named_in(ctx, "fashion-mnist", true, NULL, 0));
+    assert_null(plm__named_in(ctx, "fashion-mnist", true, NULL, 0, NULL));
     assert_error(ctx, PLM_ERR_IO, "fashion-mnist");
 }
 

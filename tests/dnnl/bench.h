@@ -42,4 +42,12 @@ plm__kernel *bench_kernel(bench *b, const plm__problem *p); /* held until the be
 void         bench_run(bench *b, plm__kernel *k, plm__args args);
 void        *bench_workspace(bench *b, const plm__kernel *k); /* NULL: it has none */
 
+/* As assert_error, from inside the gate, where nothing may be cleared. */
+#define assert_error_inside(b, status, part)         \
+    do {                                             \
+        plm__leave((b)->ctx);                        \
+        assert_error((b)->ctx, status, part);        \
+        assert_true(plm__enter((b)->ctx, "a test")); \
+    } while (0)
+
 #endif

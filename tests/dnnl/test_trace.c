@@ -59,9 +59,9 @@ static void test_misuse(void **state)
 {
     bench *b = *state;
     assert_true(plm__trace_replay(b->ctx) < 0);
-    assert_error(b->ctx, PLM_ERR_STATE, "no kernel was noted");
+    assert_error_inside(b, PLM_ERR_STATE, "no kernel was noted");
     assert_false(plm__trace_start(b->ctx, 0));
-    assert_error(b->ctx, PLM_ERR_ARGUMENT, "a trace of 0 kernels");
+    assert_error_inside(b, PLM_ERR_ARGUMENT, "a trace of 0 kernels");
 }
 
 #define on_bench(f) bench_test(#f, f, NULL)

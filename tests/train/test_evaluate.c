@@ -86,6 +86,31 @@ static void test_regression(void **state)
     plm_dataset_free(data);
 }
 
+static void test_not_finite(void **state)
+{
+    plm_ctx     *ctx  = *state;
+    plm_dataset *data = plm_dataset_named(ctx, "digits", NULL);
+    plm_graph   *net  = digits_net(ctx, false);
+    assert_true(plm_graph_init(net, PLM_INIT_AGD));
+    for (int i = 0; i < plm_graph_param_count(net); i++) {
+        plm_param    *p = plm_graph_param(net, i);
+        const int64_t n = plm_shape_count(plm_param_shape(p));
+        float        *w = malloc((size_t)n * sizeof *w);
+        assert_non_null(w);
+        for (int64_t k = 0; k < n; k++) w[k] = 1e15f;
+        assert_true(plm_param_write(p, w, n));
+        free(w);
+    }
+    plm_score score;
+    assert_false(plm_evaluate(net, data, PLM_LOSS_MSE, 0, &score));
+    assert_error(ctx, PLM_ERR_NONFINITE, "the loss on digits is inf");
+    assert_true(isnan(score.loss));
+    assert_false(plm_evaluate(net, data, PLM_LOSS_XENT, 0, &score)); /* inf - inf */
+    assert_error(ctx, PLM_ERR_NONFINITE, "the loss on digits is nan");
+    plm_graph_free(net);
+    plm_dataset_free(data);
+}
+
 static void test_bad_arguments(void **state)
 {
     plm_ctx     *ctx  = *state;
@@ -111,6 +136,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ctx_test(test_scores),
         ctx_test(test_regression),
+        ctx_test(test_not_finite),
         ctx_test(test_bad_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

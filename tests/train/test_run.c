@@ -206,6 +206,10 @@ static void test_taken_meanwhile(void **state)
     fclose(file);
     assert_false(plm_run_finish(run, net));
     assert_error(ctx, PLM_ERR_IO, "rename");
+    assert_false(plm_run_finish(run, net));
+    assert_error(ctx, PLM_ERR_STATE, "plm_run_finish: the run has failed");
+    assert_false(plm_run_epoch(run, &(plm_epoch){ 0 }));
+    assert_error(ctx, PLM_ERR_STATE, "plm_run_epoch: the run has failed");
     plm_run_free(run);
     assert_true(exists(in(dir, "theirs")));
     assert_true(exists(in(dir, ".partial/model.safetensors")));
@@ -237,7 +241,7 @@ static void test_in_progress(void **state)
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_null(run);
-    assert_error(ctx, PLM_ERR_STATE, "another process is writing its run into");
+    assert_error(ctx, PLM_ERR_STATE, "another run is writing into");
     run = plm_run_new(ctx, dir, CONFIG, false, false); /* it has ended */
     assert_ok(ctx);
     plm_run_free(run);
@@ -245,6 +249,27 @@ static void test_in_progress(void **state)
         close(ready[i]);
         close(done[i]);
     }
+}
+
+/* The same within one process: the files of the first stay its own. */
+static void test_in_progress_here(void **state)
+{
+    plm_ctx        *ctx = *state;
+    plm_graph      *net = small_net(ctx);
+    char            dir[1024];
+    const plm_epoch one = row_of(1);
+    path_of(dir, "here");
+    plm_run *run = plm_run_new(ctx, dir, "{\"first\":1}", false, false);
+    assert_ok(ctx);
+    for (int i = 0; i < 2; i++) { /* asking does not take the lock away */
+        assert_null(plm_run_new(ctx, dir, CONFIG, false, false));
+        assert_error(ctx, PLM_ERR_STATE, "another run is writing into");
+    }
+    assert_true(plm_run_epoch(run, &one));
+    assert_true(plm_run_finish(run, net));
+    plm_run_free(run);
+    assert_string_equal(content(in(dir, "config.json")), "{\"first\":1}\n");
+    plm_graph_free(net);
 }
 
 /* Each write past the limit fails, as on a full disk.  The model is larger than it, the tables become so. */
@@ -358,6 +383,7 @@ int main(void)
         ctx_test(test_refused),
         ctx_test(test_taken_meanwhile),
         ctx_test(test_in_progress),
+        ctx_test(test_in_progress_here),
         ctx_test(test_no_room),
         cmocka_unit_test_setup_teardown(test_full_disk, mount_small, unmount_small),
         cmocka_unit_test(test_allocations_fail),

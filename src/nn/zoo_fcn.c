@@ -1,7 +1,7 @@
-/* zoo.c: networks by name. */
-#include <stdio.h>
-
+/* zoo_fcn.c: fully connected networks. */
 #include "nn/nn.h"
+
+#include <stdio.h>
 
 plm_node plm_zoo_fcn(plm_node x, int64_t classes, const plm_fcn_desc *desc)
 {
