@@ -1,50 +1,7 @@
 /* test_apply.c: a graph among other values of a tape: gradients through it, kept nodes, graphs behind graphs. */
-#include "nets.h"
+#include "nn/fixture.h"
 
 #include <math.h>
-
-enum { ROOM = 1 << 15 };
-
-/* Owned here, since a failed assertion jumps. */
-typedef struct {
-    plm_ctx   *ctx;
-    plm_graph *g, *h;
-    plm_tape  *tape, *other;
-    float     *x, *a, *b;
-    double    *want;
-} fixture;
-
-static int setup(void **state)
-{
-    fixture *f = calloc(1, sizeof *f);
-    if (!f || !(f->ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 1 }))) return -1;
-    f->tape  = plm_tape_new(f->ctx, NULL);
-    f->other = plm_tape_new(f->ctx, NULL);
-    f->x     = calloc(ROOM, sizeof(float));
-    f->a     = calloc(ROOM, sizeof(float));
-    f->b     = calloc(ROOM, sizeof(float));
-    f->want  = calloc(ROOM, sizeof(double));
-    *state   = f;
-    if (!f->x || !f->a || !f->b || !f->want) return -1;
-    test_fill(f->x, ROOM, 1, -1, 1);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    fixture *f = *state;
-    plm_tape_free(f->tape);
-    plm_tape_free(f->other);
-    plm_graph_free(f->g);
-    plm_graph_free(f->h);
-    plm_ctx_free(f->ctx);
-    free(f->x);
-    free(f->a);
-    free(f->b);
-    free(f->want);
-    free(f);
-    return 0;
-}
 
 static plm_val input(const fixture *f, plm_tape *tape, plm_shape shape)
 {
