@@ -55,8 +55,11 @@ static void delta(const plm_optimizer *o, const plm__entry *e, int64_t start, in
         const int64_t left = t.run - (start + i) % t.run; /* elements of the same tap from here on */
         const double  c    = e->coefficient[plm__tap_at(&t, start + i)];
         length             = left < n - i ? left : n - i;
-        /* In double: a tiny norm makes a coefficient beyond float, the product is not. */
-        for (int64_t k = i; k < i + length; k++) d[k] = (float)(c * (double)g[k]);
+        /* A tiny norm makes a coefficient beyond float, the product is not; but doubles take half as long again. */
+        if (c < 1e30)
+            for (int64_t k = i; k < i + length; k++) d[k] = (float)c * g[k];
+        else
+            for (int64_t k = i; k < i + length; k++) d[k] = (float)(c * (double)g[k]);
     }
 }
 
