@@ -55,7 +55,7 @@ static void delta(const plm_optimizer *o, const plm__entry *e, int64_t start, in
         const int64_t left = t.run - (start + i) % t.run; /* elements of the same tap from here on */
         const double  c    = e->coefficient[plm__tap_at(&t, start + i)];
         length             = left < n - i ? left : n - i;
-        /* A tiny norm makes a coefficient beyond float, the product is not; but doubles take half as long again. */
+        /* A tiny norm makes a coefficient beyond float, the product is not; all in double takes twice as long. */
         if (c < 1e30)
             for (int64_t k = i; k < i + length; k++) d[k] = (float)c * g[k];
         else
