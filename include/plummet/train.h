@@ -66,10 +66,21 @@ PLM_API bool plm_train(plm_graph *net, plm_optimizer *opt, plm_dataset *data, co
 
 /* ------------------------------------------------------------------ benchmark */
 
+/* The time of one op of one node in a step, with what the engine does around it; means over the steps, so that they add
+ * up.  Backward includes the norms that Automatic Gradient Descent takes there. */
+typedef struct {
+    const char *op;   /* "conv2d", "batch_norm", "reorder" ...; lent until the graph is freed */
+    const char *node; /* the module's name, lent as well; NULL: the loss                       */
+    double      forward_ms, backward_ms;
+} plm_op_time;
+
 typedef struct {
     int64_t  batch; /* 0 means 128          */
     int      steps; /* 0 means 20; measured */
     plm_loss loss;
+    /* Not NULL: as many steps again are run and watched op by op; then called for each, in the order of the forward pass. */
+    void (*on_op)(void *user, const plm_op_time *time);
+    void *user;
 } plm_bench_desc;
 
 /* Milliseconds, medians over the steps.  step = forward (input, graph, loss) + backward + optimizer, as training runs them. */
@@ -77,6 +88,7 @@ typedef struct {
     double step_ms, forward_ms, backward_ms, optimizer_ms;
     double primitive_ms; /* all oneDNN primitives of one step, in order, on buffers of their own, and nothing else */
     double images_per_s;
+    double peak_rss_mb; /* the process's largest memory up to the last measured step, MiB */
 } plm_bench_result;
 
 /* Trains on one batch of random images over and over and takes the time. */

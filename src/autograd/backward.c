@@ -188,7 +188,10 @@ bool plm_backward_with(plm_val loss, const plm_backward_desc *desc)
     }
     for (int i = l->records - 1; i >= 0 && ok; i--) {
         plm_record *r = &l->record[i];
-        if (r->keep && plm__out(r)->grad) ok = step_back(r, more);
+        if (!r->keep || !plm__out(r)->grad) continue;
+        const double start = l->ctx->watch ? plm__seconds() : 0;
+        ok                 = step_back(r, more);
+        if (l->ctx->watch) l->ctx->watch(l->ctx->watch_user, r->op->name, r->node, true, plm__seconds() - start);
     }
     if (!ok && started) forget_gradients(l);
     plm__leave(l->ctx);

@@ -12,6 +12,5 @@ void        plm__value_release(plm__list *l, int32_t id); /* one hold less; memo
 /* Runs the last record of a tape: output and auxiliary memory, the op, its checks.  A record that no backward pass needs is
  * dropped again. */
 bool plm__record_run(plm_record *r);
-bool plm__record_backward(plm_record *r);
 
 #endif

@@ -178,7 +178,10 @@ static bool take_output(plm_record *r)
 
 bool plm__record_run(plm_record *r)
 {
-    plm__list *l = r->list;
+    plm__list    *l     = r->list;
+    const plm_op *op    = r->op;
+    const char   *node  = r->node;
+    const double  start = l->ctx->watch ? plm__seconds() : 0;
     for (int i = 0; i < r->n_in; i++) plm__in(r, i)->holds += 1 + (r->keep && r->op->saves & PLM_SAVES_INPUTS);
     if (r->keep && r->op->saves & PLM_SAVES_OUTPUT) plm__out(r)->holds++;
 
@@ -191,5 +194,6 @@ bool plm__record_run(plm_record *r)
 
     for (int i = 0; i < r->n_in; i++) plm__value_release(l, r->in[i]);
     if (!r->keep) plm__list_pop(l);
+    if (l->ctx->watch) l->ctx->watch(l->ctx->watch_user, op->name, node, false, plm__seconds() - start);
     return ok;
 }

@@ -23,7 +23,7 @@ typedef struct {
     const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format;
     int64_t     depth, width, val, batch, test_batch, epochs, steps, seed, threads;
     double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
-    bool        nesterov, quiet, epoch_zero, log_steps, no_augment, json, help;
+    bool        nesterov, quiet, epoch_zero, log_steps, no_augment, json, profile, help;
     uint64_t    given; /* bit i: option i of the table was on the command line */
 } cli_settings;
 
@@ -119,6 +119,19 @@ typedef struct {
 /* A .csv (or "-": standard input), .f32 or .pgm for a network with this input; `label`: a csv column to pass over. */
 bool cli_input_read(plm_ctx *ctx, const char *path, const char *label, const plm_graph *net, cli_input *input);
 void cli_input_free(cli_input *input);
+
+/* ------------------------------------------------------------------ bench --profile */
+
+/* The ops of a training step in order; zeroed: none. */
+typedef struct {
+    plm_op_time *op;
+    int          count;
+    bool         failed; /* out of memory */
+} cli_profile;
+void cli_profile_add(void *user, const plm_op_time *time);       /* user: the cli_profile */
+bool cli_profile_print(const cli_profile *p);                    /* false: out of memory */
+bool cli_profile_json(const cli_profile *p, struct cJSON *into); /* as member "profile"; false: out of memory */
+void cli_profile_free(cli_profile *p);
 
 /* ------------------------------------------------------------------ commands: true is success */
 

@@ -73,6 +73,7 @@ const cli_option cli_options[] = {
       "measure the untrained network on the training samples too", NONE },
     { "log-steps", CLI_FLAG, AT(log_steps), CLI_TRAIN, NULL, "also write steps.csv, a row per step, into --out", NONE },
     { "quiet", CLI_FLAG, AT(quiet), CLI_TRAIN, NULL, "print nothing but the result", NONE },
+    { "profile", CLI_FLAG, AT(profile), CLI_BENCH, NULL, "also print the time per op kind and node", NONE },
     { "format", CLI_TEXT, AT(format), CLI_INSPECT, "table|json|dot", "what to print (table)", NONE },
     { "json", CLI_FLAG, AT(json), CLI_EVALUATE | CLI_BENCH, NULL, "print one line of JSON", NONE },
     { "help", CLI_FLAG, AT(help), ALL, NULL, "this text", NONE },

@@ -27,6 +27,10 @@ struct plm_ctx {
     plm__block *pool_free[PLM__POOL_CLASSES];
     plm__block *pool_spare; /* headers without memory */
 
+    /* Told of every record that has run, forward or backward, if set: how plm_bench makes its profile. */
+    void (*watch)(void *user, const char *op, const char *node, bool backward, double seconds);
+    void *watch_user;
+
     int gate_depth; /* public calls may nest; the outermost one restores the caller's thread count */
     int gate_threads;
 

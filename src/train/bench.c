@@ -1,12 +1,15 @@
 /* bench.c: how long a training step takes, and its parts.
  *
  * The steps are those of training, on one batch of random numbers.  What they could take at best is the time of their bare
- * oneDNN primitives: one more step is traced, and the trace replayed with nothing around it. */
+ * oneDNN primitives: one more step is traced, and the trace replayed with nothing around it.  A profile is made of steps of
+ * its own, so that watching does not slow down what is measured. */
 #include "train/train.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "dnnl/dnnl.h"
+#include "train/profile.h"
 
 #define DEFAULT_STEPS 20
 #define WARM_UP 5
@@ -60,6 +63,12 @@ static bool step(bench *b, const times *t, int i)
     return true;
 }
 
+static double peak_rss_mb(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (double)usage.ru_maxrss / 1024 : 0; /* Linux counts in KiB */
+}
+
 static bool run_steps(bench *b, int steps, plm_bench_result *result)
 {
     double *memory = plm__new(b->ctx, (size_t)steps * 4 * sizeof *memory, "the times of a benchmark");
@@ -74,8 +83,30 @@ static bool run_steps(bench *b, int steps, plm_bench_result *result)
         result->backward_ms  = median_ms(t.backward, steps);
         result->optimizer_ms = median_ms(t.optimizer, steps);
         result->images_per_s = 1e3 * (double)b->x.shape.dim[0] / result->step_ms;
+        result->peak_rss_mb  = peak_rss_mb(); /* now: the replay takes memory that training does not */
     }
     plm__delete(b->ctx, memory);
+    return ok;
+}
+
+static bool profile(bench *b, const plm_bench_desc *d)
+{
+    double       unused[4];
+    const times  t = { unused, unused + 1, unused + 2, unused + 3 };
+    plm__profile p;
+    bool         ok = true;
+    plm__profile_begin(&p, b->ctx);
+    for (int i = 0; ok && i < d->steps; i++) {
+        plm__profile_step(&p);
+        ok = step(b, &t, 0);
+    }
+    const double ms = 1e3 / d->steps;
+    for (int i = 0; ok && i < p.entries; i++)
+        d->on_op(d->user, &(plm_op_time){ .op          = p.entry[i].op,
+                                          .node        = p.entry[i].node,
+                                          .forward_ms  = p.entry[i].forward * ms,
+                                          .backward_ms = p.entry[i].backward * ms });
+    plm__profile_end(&p);
     return ok;
 }
 
@@ -134,7 +165,7 @@ bool plm_bench(plm_graph *net, plm_optimizer *opt, const plm_bench_desc *desc, p
     plm__block *block[2] = { NULL, NULL };
     bool        ok       = make_batch(&b, d.batch, block);
     b.tape               = ok ? plm_tape_new(b.ctx, NULL) : NULL;
-    ok                   = b.tape && run_steps(&b, d.steps, result) && replay(&b, result);
+    ok = b.tape && run_steps(&b, d.steps, result) && (!d.on_op || profile(&b, &d)) && replay(&b, result);
     plm_tape_free(b.tape);
     plm__pool_drop(b.ctx, block[0]);
     plm__pool_drop(b.ctx, block[1]);

@@ -335,12 +335,38 @@ static void test_bench(void **state)
     assert_non_null(strstr(out, "images/s"));
 }
 
+/* One entry per op of the network, in order, and the loss; the table has a line for each kind and for each op. */
+static void test_bench_profile(void **state)
+{
+    static const char *const ops[] = { "flatten", "linear_relu", "linear", "mse_onehot" };
+    (void)state;
+    assert_int_equal(run("bench --depth 2 --width 16 --steps 2 --json --profile"), 0);
+    cJSON *o    = parsed();
+    cJSON *list = cJSON_GetObjectItem(o, "profile");
+    double sum  = 0;
+    assert_int_equal(cJSON_GetArraySize(list), 4);
+    for (int i = 0; i < 4; i++) {
+        const cJSON *item = cJSON_GetArrayItem(list, i);
+        assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(item, "op")), ops[i]);
+        assert_true(number(item, "forward_ms") >= 0 && number(item, "backward_ms") >= 0);
+        sum += number(item, "forward_ms") + number(item, "backward_ms");
+    }
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetArrayItem(list, 2), "node")), "final");
+    assert_true(cJSON_IsNull(cJSON_GetObjectItem(cJSON_GetArrayItem(list, 3), "node")));
+    assert_true(sum > 0);
+    cJSON_Delete(o);
+    assert_int_equal(run("bench --depth 3 --width 16 --steps 1 --profile"), 0);
+    assert_non_null(strstr(out, "\nkind "));
+    assert_non_null(strstr(out, "\nlinear_relu "));
+    assert_non_null(strstr(out, "layers.0\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inspect),           cmocka_unit_test(test_evaluate), cmocka_unit_test(test_predict),
         cmocka_unit_test(test_predict_bad_input), cmocka_unit_test(test_csv),      cmocka_unit_test(test_first_line),
-        ctx_test(test_predict_overflow),          cmocka_unit_test(test_bench),
+        ctx_test(test_predict_overflow),          cmocka_unit_test(test_bench),    cmocka_unit_test(test_bench_profile),
     };
     return cmocka_run_group_tests(tests, train_once, NULL);
 }

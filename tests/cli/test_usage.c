@@ -86,7 +86,7 @@ static const misuse wrong_usage[] = {
     { "predict a.csv", "predict needs --weights" },
     { "predict --weights x.safetensors", "predict needs an INPUT" },
     { "bench --steps 0", "--steps is \"0\"" },
-    { "bench --profile", "bench has no option --profile" },
+    { "train --profile", "train has no option --profile" },
     { "bench --optim agd --lr 1", "--lr does not go with --optim agd" },
 };
 

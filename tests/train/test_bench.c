@@ -16,6 +16,37 @@ static void test_result(void **state)
     plm_graph_free(net);
 }
 
+typedef struct {
+    int    ops, losses;
+    double forward_ms, backward_ms;
+} seen;
+
+static void note(void *user, const plm_op_time *t)
+{
+    seen *s = user;
+    s->ops++;
+    s->losses += t->node == NULL;
+    s->forward_ms += t->forward_ms;
+    s->backward_ms += t->backward_ms;
+}
+
+/* Every record of a step once, each with its backward pass. */
+static void test_profile(void **state)
+{
+    plm_ctx         *ctx = *state;
+    plm_graph       *net = digits_net(ctx, true);
+    plm_optimizer   *agd = plm_agd_new(net, NULL);
+    plm_bench_result r;
+    seen             s = { 0 };
+    assert_true(plm_bench(net, agd, &(plm_bench_desc){ .batch = 16, .steps = 3, .on_op = note, .user = &s }, &r));
+    assert_true(s.ops >= 3 && s.losses == 1);
+    assert_true(s.forward_ms > 0 && s.backward_ms > 0);
+    assert_int_equal(plm_optimizer_info(agd)->step, 5 + 3 + 3);
+    assert_true(r.peak_rss_mb > 1);
+    plm_optimizer_free(agd);
+    plm_graph_free(net);
+}
+
 static void test_bad_arguments(void **state)
 {
     plm_ctx         *ctx = *state;
@@ -39,6 +70,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ctx_test(test_result),
+        ctx_test(test_profile),
         ctx_test(test_bad_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
