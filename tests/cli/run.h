@@ -54,7 +54,7 @@ static inline void assert_sentence(const char *part)
     fail();
 }
 
-static inline void write_file(const char *path, const void *bytes, size_t size)
+static inline void write_bytes(const char *path, const void *bytes, size_t size)
 {
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
@@ -64,7 +64,7 @@ static inline void write_file(const char *path, const void *bytes, size_t size)
 
 static inline void write_text(const char *path, const char *text)
 {
-    write_file(path, text, strlen(text));
+    write_bytes(path, text, strlen(text));
 }
 
 #endif

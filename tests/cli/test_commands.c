@@ -103,9 +103,9 @@ static void write_inputs(char paths[4][1024])
     memcpy(pgm + 10, binary, 64);
     for (int i = 0; i < 4; i++) snprintf(paths[i], 1024, "%s", test_path(names[i]));
     write_text(paths[0], csv);
-    write_file(paths[1], raw, sizeof raw);
+    write_bytes(paths[1], raw, sizeof raw);
     write_text(paths[2], ascii);
-    write_file(paths[3], pgm, 10 + 64);
+    write_bytes(paths[3], pgm, 10 + 64);
 }
 
 /* One picture in four kinds of files, and through a pipe: one answer. */
