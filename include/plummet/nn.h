@@ -49,6 +49,8 @@ typedef struct {
     int         stride; /* 0 means 1                            */
     int         pad;    /* zeros added on EACH side             */
     bool        bias;
+    int         dilation; /* distance between taps; 0 means 1: dense                        */
+    int         groups;   /* 0 means 1; as many as input channels: a depthwise convolution  */
 } plm_conv2d_desc;
 
 typedef struct {
@@ -60,9 +62,11 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    int         kernel; /* required        */
-    int         stride; /* 0 means kernel  */
-    int         pad;
+    int         kernel;      /* required, unless global                                             */
+    int         stride;      /* 0 means kernel                                                      */
+    int         pad;         /* on EACH side, at most kernel/2                                      */
+    bool        exclude_pad; /* average: padding does not count; PyTorch's count_include_pad=False */
+    bool        global;      /* the whole image is one window; kernel, stride and pad stay 0       */
 } plm_pool2d_desc;
 
 typedef struct {
@@ -107,18 +111,18 @@ PLM_API bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info)
 /* A weight-bearing layer: what an optimiser derives its step from. */
 typedef struct {
     const char *name, *kind;
-    int64_t     d_in, d_out;
+    int64_t     d_in, d_out;        /* all input and output channels: of all groups */
     int         kernel_h, kernel_w; /* 1 x 1 for linear                        */
-    int         groups;
-    int         index;         /* 0 .. L-1, in order of building          */
-    int         depth;         /* 1 .. : place on the longest path        */
-    plm_param  *weight, *bias; /* bias: NULL for none                     */
+    int         groups;             /* so many matrices of d_out/groups x d_in/groups for each tap */
+    int         index;              /* 0 .. L-1, in order of building          */
+    int         depth;              /* 1 .. : place on the longest path        */
+    plm_param  *weight, *bias;      /* bias: NULL for none                     */
 } plm_layer;
 
 PLM_API int              plm_graph_layer_count(const plm_graph *g);
 PLM_API const plm_layer *plm_graph_layer(const plm_graph *g, int i);
-PLM_API int64_t          plm_layer_fan_in(const plm_layer *l); /* d_in kernel_h kernel_w / groups, as in PyTorch */
-PLM_API int64_t          plm_layer_fan_out(const plm_layer *l);
+PLM_API int64_t          plm_layer_fan_in(const plm_layer *l);  /* d_in kernel_h kernel_w / groups, as in PyTorch */
+PLM_API int64_t          plm_layer_fan_out(const plm_layer *l); /* d_out kernel_h kernel_w, as in PyTorch */
 
 PLM_API int        plm_graph_param_count(const plm_graph *g); /* statistics included */
 PLM_API plm_param *plm_graph_param(const plm_graph *g, int i);
@@ -138,7 +142,8 @@ PLM_API plm_shape      plm_graph_output_shape(const plm_graph *g);
 /* ------------------------------------------------------------------ weights */
 
 typedef enum {
-    PLM_INIT_AGD = 1, /* weights semi-orthogonal per tap, times sqrt(d_out / (d_in taps)); arXiv 2304.05187           */
+    PLM_INIT_AGD =
+        1, /* weights semi-orthogonal per tap and group, times sqrt(d_out / (d_in taps)); arXiv 2304.05187           */
     PLM_INIT_PYTORCH /* weights and biases uniform in +-1/sqrt(fan_in); norm scale 1, shift 0                         */
 } plm_init;
 

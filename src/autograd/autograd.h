@@ -45,7 +45,8 @@ struct plm_param {
 /* Moves weights to another home layout; the gradient is forgotten.  Fails if a tape uses the parameter: its values there have
  * the old layout. */
 bool plm__param_set_home(plm_param *p, const plm__layout *home);
-/* The weights in a layout: the home itself or a derived copy, refreshed when stale.  NULL on error. */
+/* The weights in a layout: the home itself or a derived copy, refreshed when stale.  A row-major home is seen under the layout's
+ * extents, whatever they are (plm__layout_view).  NULL on error. */
 const float *plm__param_weights(plm_param *p, const plm__layout *layout);
 
 static inline bool plm__param_trains(const plm_param *p)

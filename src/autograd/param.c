@@ -152,7 +152,8 @@ bool plm__param_set_home(plm_param *p, const plm__layout *home)
 
 const float *plm__param_weights(plm_param *p, const plm__layout *layout)
 {
-    if (plm__layout_same(&p->home, layout)) return p->weights->data;
+    const plm__layout home = plm__layout_view(&p->home, plm__layout_shape(layout));
+    if (plm__layout_same(&home, layout)) return p->weights->data;
     int i = 0;
     while (i < PLM__MAX_COPIES && !(p->copy[i].data && plm__layout_same(&p->copy[i].layout, layout))) i++;
     if (i == PLM__MAX_COPIES) { /* a layout not seen yet takes the place of the oldest */
@@ -166,7 +167,7 @@ const float *plm__param_weights(plm_param *p, const plm__layout *layout)
         p->copy[i].version = 0;
     }
     if (p->copy[i].version != p->version) {
-        if (!plm__reorder(p->ctx, &p->home, p->weights->data, layout, p->copy[i].data->data)) return NULL;
+        if (!plm__reorder(p->ctx, &home, p->weights->data, layout, p->copy[i].data->data)) return NULL;
         p->copy[i].version = p->version;
     }
     return p->copy[i].data->data;

@@ -115,6 +115,9 @@ plm_shape   plm__layout_shape(const plm__layout *l);
 int64_t     plm__layout_floats(const plm__layout *l); /* physical, padding included */
 bool        plm__layout_padded(const plm__layout *l); /* is there padding? */
 int64_t     plm__layout_offset(const plm__layout *l, const int64_t *index);
+/* Row-major memory is row-major under any extents of as many elements: `l` under those of `s`.  A layout that has these
+ * extents already may be any. */
+plm__layout plm__layout_view(const plm__layout *l, plm_shape s);
 
 /* ------------------------------------------------------------------ random numbers */
 

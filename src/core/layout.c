@@ -1,6 +1,8 @@
 /* layout.c: where the elements of a tensor are, as plain data (the meaning is in core.h). */
 #include "core/core.h"
 
+#include <assert.h>
+
 plm__layout plm__layout_any(plm_shape s)
 {
     plm__layout l = { .rank = s.rank, .blocks = PLM__ANY };
@@ -51,6 +53,13 @@ bool plm__layout_is_plain(const plm__layout *l)
 plm_shape plm__layout_shape(const plm__layout *l)
 {
     return plm_shape_from(l->rank, l->dim);
+}
+
+plm__layout plm__layout_view(const plm__layout *l, plm_shape s)
+{
+    if (plm_shape_equal(plm__layout_shape(l), s)) return *l;
+    assert(plm__layout_is_plain(l) && plm_shape_count(plm__layout_shape(l)) == plm_shape_count(s));
+    return plm__layout_plain(s);
 }
 
 int64_t plm__layout_floats(const plm__layout *l)

@@ -1,4 +1,5 @@
-/* conv2d.c: two-dimensional convolution, the direct algorithm or Winograd's.  x [n,c,h,w], w [k,c,r,s], b [k], y [n,k,h',w']. */
+/* conv2d.c: two-dimensional convolution, the direct algorithm or Winograd's.  x [n,c,h,w], w [k,c,r,s] or, in g groups,
+ * [g,k/g,c/g,r,s]; b [k], y [n,k,h',w']. */
 #include "dnnl/engine.h"
 
 static dnnl_alg_kind_t algorithm(const plm__problem *p)
@@ -6,27 +7,35 @@ static dnnl_alg_kind_t algorithm(const plm__problem *p)
     return p->winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
 }
 
+/* oneDNN counts the elements that are passed over between two taps: none in a dense window. */
+static dnnl_dim_t between_taps(const plm__problem *p)
+{
+    return p->dilation > 0 ? p->dilation - 1 : 0;
+}
+
 static dnnl_status_t forward(const plm__request *r, const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *pd)
 {
-    const dnnl_dims_t stride = { r->p->stride, r->p->stride }, dense = { 0, 0 }, pad = { r->p->pad, r->p->pad };
+    const dnnl_dims_t stride = { r->p->stride, r->p->stride }, pad = { r->p->pad, r->p->pad };
+    const dnnl_dims_t between = { between_taps(r->p), between_taps(r->p) };
     return dnnl_convolution_forward_primitive_desc_create(pd, r->engine, dnnl_forward_training, algorithm(r->p), r->src,
-                                                          r->weights, r->bias, r->dst, stride, dense, pad, pad, attr);
+                                                          r->weights, r->bias, r->dst, stride, between, pad, pad, attr);
 }
 
 static dnnl_status_t describe(const plm__request *r, dnnl_primitive_desc_t *pd)
 {
     if (r->p->pass == PLM__FORWARD) return forward(r, r->attr, pd);
 
-    const dnnl_dims_t     stride = { r->p->stride, r->p->stride }, dense = { 0, 0 }, pad = { r->p->pad, r->p->pad };
-    dnnl_primitive_desc_t hint   = NULL;
-    dnnl_status_t         status = forward(r, NULL, &hint);
+    const dnnl_dims_t     stride = { r->p->stride, r->p->stride }, pad = { r->p->pad, r->p->pad };
+    const dnnl_dims_t     between = { between_taps(r->p), between_taps(r->p) };
+    dnnl_primitive_desc_t hint    = NULL;
+    dnnl_status_t         status  = forward(r, NULL, &hint);
     if (status != dnnl_success) return status;
     if (r->p->pass == PLM__BACKWARD_DATA)
         status = dnnl_convolution_backward_data_primitive_desc_create(
-            pd, r->engine, algorithm(r->p), r->src, r->weights, r->dst, stride, dense, pad, pad, hint, r->attr);
+            pd, r->engine, algorithm(r->p), r->src, r->weights, r->dst, stride, between, pad, pad, hint, r->attr);
     else
         status = dnnl_convolution_backward_weights_primitive_desc_create(pd, r->engine, algorithm(r->p), r->src,
-                                                                         r->weights, r->bias, r->dst, stride, dense,
+                                                                         r->weights, r->bias, r->dst, stride, between,
                                                                          pad, pad, hint, r->attr);
     dnnl_primitive_desc_destroy(hint);
     return status;

@@ -23,6 +23,7 @@ typedef enum {
 } plm__pass;
 
 /* The full description of a kernel, and its key in the table.  Zero it before use: it is compared as bytes.
+ * A convolution has weights [k,c,r,s], a grouped one [g,k/g,c/g,r,s] as oneDNN sees them.
  * Layouts with blocks == PLM__ANY are for oneDNN to choose.  For backward passes src, weights and dst stand for their
  * gradients (which have the same layouts). */
 typedef struct {
@@ -31,7 +32,9 @@ typedef struct {
     plm__layout    src, weights,
         dst;      /* matmul: a [.., m,k], b [.., k,n], y; reorder: src, dst; batch norm, pools: src, dst */
     int32_t bias; /* conv2d, linear: 1 with bias [out] */
-    int32_t kernel, stride, pad; /* conv2d, pools; average counts padding as zeros */
+    int32_t kernel, stride, pad; /* conv2d, pools; pools: kernel 0 is the whole image */
+    int32_t dilation;            /* conv2d: distance between taps; 0 means 1 */
+    int32_t exclude_pad;         /* average pool: 1 does not count padding, 0 counts zeros */
     int32_t affine;              /* batch norm: 1 with scale and shift */
     int32_t relu;                /* batch norm: 1 fuses y = max(y, 0), training needs the workspace */
     float   relu_scale;          /* conv2d, linear forward: y = relu_scale max(y, 0) as a post-op; 0: none */
@@ -87,7 +90,7 @@ bool plm__negotiate(plm_ctx *ctx, plm__problem *p, plm__needs needs);
 
 /* Is Winograd's algorithm worth trying?  A fixed rule, never a clock, so that the same network computes the same numbers
  * everywhere (Lavin & Gray 2016; the sizes were measured, see docs/architecture.md):
- *   3x3, stride 1;  ic, oc >= 32;  h w / (16 ceil(h/4) ceil(w/4)) >= 0.7;  n ceil(h/4) ceil(w/4) >= max(ic, oc) / 8.
+ *   3x3, stride 1, dense, one group;  ic, oc >= 32;  h w / (16 ceil(h/4) ceil(w/4)) >= 0.7;  n ceil(h/4) ceil(w/4) >= max(ic, oc) / 8.
  * ctx->conv overrides it.  Whether oneDNN has the kernels (up to 3.1, AVX-512) shows when they are asked for: all three
  * passes, with at most 512 MiB of scratch, or none. */
 bool plm__winograd_suits(const plm_ctx *ctx, const plm__problem *p);

@@ -37,7 +37,7 @@ static dnnl_status_t describe(plm__engine *e, const plm__problem *p, dnnl_primit
     if (status == dnnl_success) status = make_md(e, family, &p->dst, &md[1]);
     if (status == dnnl_success && weights) status = plm__md_make(e, &p->weights, &md[2]);
     if (status == dnnl_success && p->bias) {
-        plm__layout bias = plm__layout_plain(plm_shape_of(p->weights.dim[0]));
+        plm__layout bias = plm__layout_plain(plm_shape_of(p->dst.dim[1]));
         status           = plm__md_make(e, &bias, &md[3]);
     }
     if (status == dnnl_success)

@@ -97,6 +97,7 @@ bool plm__winograd_suits(const plm_ctx *ctx, const plm__problem *p)
 {
     if (p->primitive != PLM__CONV2D || ctx->conv == PLM_CONV_DIRECT) return false;
     const int64_t *x = p->src.dim, *y = p->dst.dim, *w = p->weights.dim;
+    if (p->weights.rank != 4 || p->dilation > 1) return false; /* grouped, or not dense */
     if (w[2] != 3 || w[3] != 3 || p->stride != 1) return false;
     if (ctx->conv == PLM_CONV_WINOGRAD) return true;
     const int64_t tiles = (y[2] + 3) / 4 * ((y[3] + 3) / 4), most = w[0] > w[1] ? w[0] : w[1]; /* of 4x4 outputs */

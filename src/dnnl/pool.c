@@ -1,15 +1,21 @@
-/* pool.c: the largest or the mean value of a square window.  x [n,c,h,w], y [n,c,h',w'].  Zeros added around x count in
- * the mean.  Training keeps where each largest value was (the workspace) for the backward pass. */
+/* pool.c: the largest or the mean value of a square window, or of the whole image.  x [n,c,h,w], y [n,c,h',w'].  Training keeps where each largest value was (the workspace) for the backward pass. */
 #include "dnnl/engine.h"
 
 static dnnl_alg_kind_t algorithm(const plm__problem *p)
 {
-    return p->primitive == PLM__MAX_POOL ? dnnl_pooling_max : dnnl_pooling_avg_include_padding;
+    if (p->primitive == PLM__MAX_POOL) return dnnl_pooling_max;
+    return p->exclude_pad ? dnnl_pooling_avg_exclude_padding : dnnl_pooling_avg_include_padding;
+}
+
+/* The window's extent along axis 2 or 3. */
+static dnnl_dim_t side(const plm__problem *p, int axis)
+{
+    return p->kernel > 0 ? p->kernel : p->src.dim[axis];
 }
 
 static dnnl_status_t forward(const plm__request *r, const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *pd)
 {
-    const dnnl_dims_t stride = { r->p->stride, r->p->stride }, kernel = { r->p->kernel, r->p->kernel };
+    const dnnl_dims_t stride = { r->p->stride, r->p->stride }, kernel = { side(r->p, 2), side(r->p, 3) };
     const dnnl_dims_t dense = { 0, 0 }, pad = { r->p->pad, r->p->pad };
     dnnl_prop_kind_t  prop = r->p->pass == PLM__INFERENCE ? dnnl_forward_inference : dnnl_forward_training;
     return dnnl_pooling_forward_primitive_desc_create(pd, r->engine, prop, algorithm(r->p), r->src, r->dst, stride,
@@ -20,7 +26,7 @@ static dnnl_status_t describe(const plm__request *r, dnnl_primitive_desc_t *pd)
 {
     if (r->p->pass != PLM__BACKWARD_DATA) return forward(r, r->attr, pd);
 
-    const dnnl_dims_t     stride = { r->p->stride, r->p->stride }, kernel = { r->p->kernel, r->p->kernel };
+    const dnnl_dims_t     stride = { r->p->stride, r->p->stride }, kernel = { side(r->p, 2), side(r->p, 3) };
     const dnnl_dims_t     dense = { 0, 0 }, pad = { r->p->pad, r->p->pad };
     dnnl_primitive_desc_t hint   = NULL;
     dnnl_status_t         status = forward(r, NULL, &hint);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Problems are compared as bytes: there must be none between the fields. */
-_Static_assert(sizeof(plm__problem) == 3 * sizeof(plm__layout) + 10 * sizeof(int32_t) + 2 * sizeof(plm__pass),
+_Static_assert(sizeof(plm__problem) == 3 * sizeof(plm__layout) + 12 * sizeof(int32_t) + 2 * sizeof(plm__pass),
                "plm__problem has padding");
 _Static_assert(sizeof(plm__problem) % sizeof(uint64_t) == 0, "plm__problem is hashed in words");
 
@@ -32,6 +32,7 @@ plm__problem plm__problem_canonical(const plm__problem *p)
     case PLM__CONV2D:
         c.stride   = p->stride;
         c.pad      = p->pad;
+        c.dilation = p->dilation > 1 ? p->dilation : 1;
         c.winograd = p->winograd != 0;
         /* fall through */
     case PLM__LINEAR:
@@ -52,6 +53,7 @@ plm__problem plm__problem_canonical(const plm__problem *p)
         break;
     case PLM__AVG_POOL:
         if (p->pass == PLM__INFERENCE) c.pass = PLM__FORWARD; /* it never has a workspace */
+        c.exclude_pad = p->exclude_pad != 0;
         /* fall through */
     case PLM__MAX_POOL:
         c.kernel = p->kernel;
@@ -89,7 +91,8 @@ char *plm__problem_text(const plm__problem *p, char text[PLM__PROBLEM_TEXT])
     case PLM__CONV2D:
     case PLM__LINEAR:
         if (p->primitive == PLM__CONV2D)
-            snprintf(extra, sizeof extra, ", stride %d, pad %d", (int)p->stride, (int)p->pad);
+            snprintf(extra, sizeof extra, p->dilation > 1 ? ", stride %d, pad %d, dilation %d" : ", stride %d, pad %d",
+                     (int)p->stride, (int)p->pad, (int)p->dilation);
         snprintf(text, PLM__PROBLEM_TEXT, "%s %s (x %s, w %s, y %s%s)", name, passes[p->pass], src, weights, dst,
                  extra);
         break;

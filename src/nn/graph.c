@@ -136,11 +136,11 @@ static bool add_layer(plm_graph *g, const plm__node *n)
     const plm_shape w     = n->param[0]->shape;
     const plm_layer l     = { .name     = n->name,
                               .kind     = n->kind->name,
-                              .d_in     = w.dim[1],
+                              .d_in     = w.dim[1] * n->groups,
                               .d_out    = w.dim[0],
                               .kernel_h = w.rank == 4 ? (int)w.dim[2] : 1,
                               .kernel_w = w.rank == 4 ? (int)w.dim[3] : 1,
-                              .groups   = 1,
+                              .groups   = n->groups,
                               .index    = g->layers,
                               .depth    = n->depth,
                               .weight   = n->param[0],
@@ -177,7 +177,7 @@ plm_node plm__graph_add(plm_graph *g, const plm__kind *kind, const plm_node *in,
 
     plm__node  *n    = &g->node[g->nodes];
     const char *name = NULL;
-    *n               = (plm__node){ .kind = kind, .in = { -1, -1 } };
+    *n               = (plm__node){ .kind = kind, .in = { -1, -1 }, .groups = 1 };
     if (desc && kind->desc_bytes) {
         memcpy(&name, desc, sizeof name); /* every desc begins with its name */
         memcpy(&n->desc, desc, kind->desc_bytes);

@@ -32,17 +32,19 @@ static bool draw_orthogonal(plm_ctx *ctx, plm_param *p, float *w, int64_t rows, 
     return true;
 }
 
-/* One semi-orthogonal matrix per tap, times sqrt(d_out / (d_in taps)): arXiv 2304.05187, algorithm 1. */
-static bool draw_agd(plm_ctx *ctx, plm_param *p, float *w)
+/* One semi-orthogonal matrix per tap and group, times sqrt(d_out / (d_in taps)): arXiv 2304.05187, algorithm 1.  Each is of
+ * out x in, a group's share of d_out x d_in. */
+static bool draw_agd(plm_ctx *ctx, plm_param *p, float *w, int groups)
 {
-    const int64_t out = p->shape.dim[0], in = p->shape.dim[1], taps = plm_shape_count(p->shape) / (out * in);
+    const int64_t out = p->shape.dim[0] / groups, in = p->shape.dim[1];
+    const int64_t each = plm_shape_count(p->shape) / groups, taps = each / (out * in);
     const double  scale   = sqrt((double)out / (double)(in * taps));
     float        *work    = plm__new(ctx, (size_t)(out * in + 2 * (out < in ? out : in)) * sizeof *work, p->name);
     bool          ok      = work != NULL;
     const int     threads = omp_get_max_threads();
     omp_set_num_threads(1); /* the same bits for any thread count: OpenBLAS follows OpenMP's */
-    for (int64_t tap = 0; ok && tap < taps; tap++)
-        ok = draw_orthogonal(ctx, p, w, out, in, in * taps, taps, tap, work, scale);
+    for (int64_t i = 0; ok && i < groups * taps; i++)
+        ok = draw_orthogonal(ctx, p, w, out, in, in * taps, taps, i / taps * each + i % taps, work, scale);
     omp_set_num_threads(threads);
     plm__delete(ctx, work);
     return ok;
@@ -69,7 +71,7 @@ static bool draw(plm_graph *g, const plm__node *n, plm_param *p, plm_init scheme
     bool          ok    = w != NULL;
     if (ok) switch (p->role) {
         case PLM_ROLE_WEIGHT:
-            if (scheme == PLM_INIT_AGD) ok = draw_agd(g->ctx, p, w);
+            if (scheme == PLM_INIT_AGD) ok = draw_agd(g->ctx, p, w, n->groups);
             else draw_uniform(g->ctx, p, w, count / p->shape.dim[0]);
             break;
         case PLM_ROLE_BIAS:

@@ -17,6 +17,7 @@ typedef struct {
     char            *name;
     int              in[2];
     int              consumers, depth;
+    int              groups; /* of a weight layer: see plm_layer */
     bool             keep;
     plm_shape        shape; /* of the output, without the batch axis */
     plm_param       *param[PLM__MAX_NODE_PARAMS];
@@ -43,6 +44,7 @@ struct plm__kind {
     int               inputs;
     size_t            desc_bytes;
     const plm__field *fields; /* NULL: none */
+    const plm__field *late;   /* in fields: from here on, older files lack them and mean their zero; NULL: none */
     /* Fills in defaults, checks, sets node->shape, makes parameters.  x: shapes of the inputs. */
     bool (*resolve)(plm_graph *g, plm__node *n, const plm_shape *x);
     /* relu > 0: y = relu max(y, 0) is to be fused. */

@@ -60,6 +60,7 @@ static bool read_fields(plm_graph *g, const plm__kind *kind, const cJSON *json, 
 {
     char what[80];
     for (const plm__field *f = kind->fields; f && f->name; f++) {
+        if (kind->late && f >= kind->late && !cJSON_GetObjectItemCaseSensitive(json, f->name)) continue;
         if (read_field(plm__json_member(json, f->name), f, desc)) continue;
         snprintf(what, sizeof what, "its \"%s\" is missing or impossible", f->name);
         return bad_node(g, what);
@@ -75,7 +76,8 @@ static bool check_tensor(plm_graph *g, const plm__safetensors *f, const plm__nod
     plm_shape shape;
     if (n->kind == &plm__kind_linear) shape = plm_shape_of(n->desc.linear.out, x.dim[0]);
     else if (n->kind == &plm__kind_conv2d)
-        shape = plm_shape_of(n->desc.conv2d.out, x.dim[0], n->desc.conv2d.kernel, n->desc.conv2d.kernel);
+        shape = plm_shape_of(n->desc.conv2d.out, x.dim[0] / (n->desc.conv2d.groups > 0 ? n->desc.conv2d.groups : 1),
+                             n->desc.conv2d.kernel, n->desc.conv2d.kernel);
     else if (n->kind == &plm__kind_batch_norm) shape = plm_shape_of(x.dim[0]);
     else return true;
     snprintf(tensor, sizeof tensor, "%s.%s", name, n->kind->weight_layer ? "weight" : "running_mean");

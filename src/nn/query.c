@@ -60,7 +60,7 @@ int64_t plm_layer_fan_in(const plm_layer *l)
 int64_t plm_layer_fan_out(const plm_layer *l)
 {
     if (!l) return 0;
-    return l->d_out * l->kernel_h * l->kernel_w / l->groups;
+    return l->d_out * l->kernel_h * l->kernel_w;
 }
 
 int plm_graph_param_count(const plm_graph *g)

@@ -80,17 +80,11 @@ static plm_node stages(plm_node h, const plm__resnet *r)
     return h;
 }
 
+/* ImageNet's whole image, CIFAR's 4x4 pixels. */
 static plm_node average(plm_node h, const plm__resnet *r)
 {
-    const plm_shape s = plm_node_shape(h);
-    char            text[PLM__SHAPE_TEXT];
-    if (r->desc.imagenet && h.id >= 0 && s.dim[1] != s.dim[2]) {
-        plm__fail(h.graph->ctx, PLM_ERR_SHAPE,
-                  "resnet: %s is left of the image for the average pool, expected a square", plm__shape_text(s, text));
-        return (plm_node){ .graph = h.graph, .id = -1 };
-    }
-    return plm_nn_avg_pool2d(h,
-                             &(plm_pool2d_desc){ .name = "avgpool", .kernel = r->desc.imagenet ? (int)s.dim[1] : 4 });
+    return plm_nn_avg_pool2d(
+        h, &(plm_pool2d_desc){ .name = "avgpool", .kernel = r->desc.imagenet ? 0 : 4, .global = r->desc.imagenet });
 }
 
 plm_node plm__zoo_resnet(plm_node x, int64_t classes, const plm__resnet *r)

@@ -50,6 +50,19 @@ static inline bool plm__window_fits(int64_t kernel, int64_t stride, int64_t pad)
     return kernel <= PLM__MAX_WINDOW && stride <= PLM__MAX_WINDOW && pad <= PLM__MAX_WINDOW;
 }
 
+/* What a window of `kernel` taps, each `dilation` from the next, covers. */
+static inline int64_t plm__window_extent(int64_t kernel, int64_t dilation)
+{
+    return dilation * (kernel - 1) + 1;
+}
+
+/* In how many places a window that covers `window` stands along `extent`; 0: it is larger than that and its padding. */
+static inline int64_t plm__window_places(int64_t extent, int64_t window, int64_t stride, int64_t pad)
+{
+    const int64_t room = extent + 2 * pad - window;
+    return room < 0 ? 0 : room / stride + 1;
+}
+
 /* ------------------------------------------------------------------ for modules: fused, and home layouts */
 
 /* relu > 0: y = relu max(y, 0) is part of the op; 0: none.  Batch norm knows 0 and 1 only. */
@@ -57,7 +70,7 @@ plm_val plm__linear_relu(plm_val x, plm_val w, plm_val b, double relu);
 plm_val plm__batch_norm_relu(plm_val x, plm_val scale, plm_val shift, plm_param *running_mean, plm_param *running_var,
                              const plm_batch_norm_op_desc *desc, double relu);
 /* The home layout of a weight: what forward training at batch 128 picks.  conv2d: x is the shape of its input; `first`: no
- * gradient of the input will be asked for. */
+ * gradient of the input will be asked for; grouped weights stay row-major (ops/weighted.c says why). */
 bool plm__linear_home(plm_ctx *ctx, plm_shape weight, plm__layout *home);
 bool plm__conv2d_home(plm_ctx *ctx, plm_shape x, plm_shape weight, const plm_conv2d_op_desc *desc, bool first,
                       plm__layout *home);

@@ -5,30 +5,50 @@
 
 enum { FORWARD, BACKWARD };
 
+static bool check_window(plm_record *r, const plm_pool2d_op_desc *d)
+{
+    if (d->global && (d->kernel != 0 || d->stride != 0 || d->pad != 0))
+        return plm_record_fail(r, PLM_ERR_ARGUMENT,
+                               "kernel %d, stride %d, pad %d: a global pool's window is the image, all three stay 0",
+                               d->kernel, d->stride, d->pad);
+    if (!plm__window_fits(d->kernel, d->stride, d->pad))
+        return plm_record_fail(r, PLM_ERR_ARGUMENT, "kernel %d, stride %d, pad %d: each is at most %d", d->kernel,
+                               d->stride, d->pad, PLM__MAX_WINDOW);
+    if (!d->global && (d->kernel < 1 || d->stride < 1 || d->pad < 0 || d->pad > d->kernel / 2))
+        return plm_record_fail(
+            r, PLM_ERR_ARGUMENT,
+            "kernel %d, stride %d, pad %d: kernel is required, kernel and stride are positive, pad at "
+            "most half the kernel",
+            d->kernel, d->stride, d->pad);
+    return true;
+}
+
 static bool pool_shape(plm_record *r)
 {
     const plm_pool2d_op_desc *d = plm_record_attr(r);
     char                      a[PLM__SHAPE_TEXT];
     const plm_shape           x = plm_record_in_shape(r, 0);
     if (x.rank != 4) return plm_record_fail(r, PLM_ERR_SHAPE, "x is %s, expected [n,c,h,w]", plm__shape_text(x, a));
-    if (!plm__window_fits(d->kernel, d->stride, d->pad))
-        return plm_record_fail(r, PLM_ERR_ARGUMENT, "kernel %d, stride %d, pad %d: each is at most %d", d->kernel,
-                               d->stride, d->pad, PLM__MAX_WINDOW);
-    if (d->kernel < 1 || d->stride < 1 || d->pad < 0 || d->pad > d->kernel / 2)
-        return plm_record_fail(
-            r, PLM_ERR_ARGUMENT,
-            "kernel %d, stride %d, pad %d: kernel is required, kernel and stride are positive, pad at "
-            "most half the kernel",
-            d->kernel, d->stride, d->pad);
+    if (!check_window(r, d)) return false;
     plm_shape y = x;
     for (int i = 2; i < 4; i++) {
-        const int64_t room = x.dim[i] + 2 * (int64_t)d->pad - d->kernel;
-        if (room < 0)
+        if (d->global && x.dim[i] > PLM__MAX_WINDOW)
+            return plm_record_fail(r, PLM_ERR_ARGUMENT, "x is %s: the side of a window is at most %d",
+                                   plm__shape_text(x, a), PLM__MAX_WINDOW);
+        y.dim[i] = d->global ? 1 : plm__window_places(x.dim[i], d->kernel, d->stride, d->pad);
+        if (y.dim[i] == 0)
             return plm_record_fail(r, PLM_ERR_SHAPE, "a %dx%d window is larger than x %s padded by %d", d->kernel,
                                    d->kernel, plm__shape_text(x, a), d->pad);
-        y.dim[i] = room / d->stride + 1;
     }
     return plm_record_set_out(r, y);
+}
+
+static bool max_shape(plm_record *r)
+{
+    const plm_pool2d_op_desc *d = plm_record_attr(r);
+    if (d->exclude_pad)
+        return plm_record_fail(r, PLM_ERR_ARGUMENT, "exclude_pad is for means: padding never is the maximum");
+    return pool_shape(r);
 }
 
 static bool prepare(plm_record *r, plm__primitive primitive)
@@ -37,13 +57,14 @@ static bool prepare(plm_record *r, plm__primitive primitive)
     plm_ctx                  *ctx = plm_record_ctx(r);
     plm__problem              p;
     memset(&p, 0, sizeof p);
-    p.primitive = primitive;
-    p.pass      = PLM__FORWARD;
-    p.src       = plm__in(r, 0)->layout;
-    p.dst       = plm__layout_any(plm_record_out_shape(r));
-    p.kernel    = d->kernel;
-    p.stride    = d->stride;
-    p.pad       = d->pad;
+    p.primitive   = primitive;
+    p.pass        = PLM__FORWARD;
+    p.src         = plm__in(r, 0)->layout;
+    p.dst         = plm__layout_any(plm_record_out_shape(r));
+    p.kernel      = d->kernel;
+    p.stride      = d->global ? 1 : d->stride;
+    p.pad         = d->pad;
+    p.exclude_pad = d->exclude_pad;
     if (!plm__negotiate(ctx, &p, (plm__needs){ .keep_src = true, .data = r->keep })) return false;
     if (!(r->kernel[FORWARD] = plm__kernel_get(ctx, &p))) return false;
     if (!plm__record_want(r, 0, plm__kernel_src(r->kernel[FORWARD]))) return false;
@@ -69,7 +90,7 @@ static bool pool_forward(plm_record *r)
     return plm__kernel_run(plm_record_ctx(r), r->kernel[FORWARD], &args);
 }
 
-/* max: dy goes to where the maximum was (the workspace knows); mean: dy / window to every element of the window. */
+/* max: dy goes to where the maximum was (the workspace knows); mean: dy / what it was divided by to every element of the window. */
 static bool pool_backward(plm_record *r)
 {
     const plm__args args = { .diff_dst  = plm_record_grad_out(r),
@@ -79,7 +100,7 @@ static bool pool_backward(plm_record *r)
 }
 
 static const plm_op max_pool2d = { .name     = "max_pool2d",
-                                   .shape    = pool_shape,
+                                   .shape    = max_shape,
                                    .prepare  = max_prepare,
                                    .forward  = pool_forward,
                                    .backward = pool_backward,

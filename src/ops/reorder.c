@@ -1,10 +1,17 @@
 /* reorder.c: the same values in another memory layout.  The engine inserts it where an op needs a layout that its input does
- * not have; it is a record like any other, so backward needs no special case. */
+ * not have; it is a record like any other, so backward needs no special case.  A row-major value may also come out under other
+ * extents, as kernels of grouped convolutions see weights (plm__layout_view). */
 #include "ops/ops.h"
 
 static const plm__layout *target(const plm_record *r)
 {
     return &plm__out(r)->layout;
+}
+
+/* The input's layout, under the target's extents. */
+static plm__layout source(const plm_record *r)
+{
+    return plm__layout_view(&plm__in(r, 0)->layout, plm__layout_shape(target(r)));
 }
 
 /* attr: the address of the layout, read here and not kept. */
@@ -16,13 +23,15 @@ static bool reorder_shape(plm_record *r)
 
 static bool reorder_forward(plm_record *r)
 {
-    return plm__reorder(plm_record_ctx(r), &plm__in(r, 0)->layout, plm_record_in(r, 0), target(r), plm_record_out(r));
+    const plm__layout from = source(r);
+    return plm__reorder(plm_record_ctx(r), &from, plm_record_in(r, 0), target(r), plm_record_out(r));
 }
 
 static bool reorder_backward(plm_record *r)
 {
-    float *dx = plm_record_grad_in(r, 0);
-    return dx && plm__reorder(plm_record_ctx(r), target(r), plm_record_grad_out(r), &plm__in(r, 0)->layout, dx);
+    const plm__layout from = source(r);
+    float            *dx   = plm_record_grad_in(r, 0);
+    return dx && plm__reorder(plm_record_ctx(r), target(r), plm_record_grad_out(r), &from, dx);
 }
 
 const plm_op plm__op_reorder = { .name     = "reorder",

@@ -2,7 +2,10 @@
  *
  * The weights of a module have a home layout and every kernel is first asked to read, or to write the gradient in, that one.
  * A pass for which oneDNN has only reference code then gets the layout it likes: a derived copy of the weights, or a gradient
- * that is reordered into the home afterwards. */
+ * that is reordered into the home afterwards.
+ *
+ * oneDNN wants the weights of a grouped convolution under five extents, [g,k/g,c/g,r,s], where ours are [k,c/g,r,s].  Row-major
+ * memory is the same for both, so they stay row-major at home, and plm__layout_view sees them under the kernel's extents.  They are small (1/g of dense ones), and so is the cost of the copy. */
 #include "ops/weighted.h"
 
 #include <string.h>
@@ -12,12 +15,21 @@ enum { FORWARD, DATA, WEIGHTS }; /* places in record->kernel */
 /* The kernel with weights in `home` if oneDNN has fast code for it, else in the layout oneDNN chooses. */
 static plm__kernel *prefer_home(plm_ctx *ctx, plm__problem p, const plm__layout *home)
 {
-    p.weights      = *home;
-    plm__kernel *k = plm__kernel_try(ctx, &p);
+    const plm_shape extents = plm__layout_shape(&p.weights);
+    p.weights               = plm__layout_view(home, extents);
+    plm__kernel *k          = plm__kernel_try(ctx, &p);
     if (k && !plm__kernel_reference(k)) return k;
     plm__kernel_drop(ctx, k);
-    p.weights = plm__layout_any(plm__layout_shape(home));
+    p.weights = plm__layout_any(extents);
     return plm__kernel_get(ctx, &p);
+}
+
+/* A value (not a parameter) becomes row-major first where it is to have other extents. */
+static bool want_weights(plm_record *r, const plm__layout *wanted)
+{
+    const plm__layout plain = plm__layout_plain(plm_record_in_shape(r, PLM__W));
+    if (!plm__in(r, PLM__W)->param && wanted->rank != plain.rank && !plm__record_want(r, PLM__W, &plain)) return false;
+    return plm__record_want(r, PLM__W, wanted);
 }
 
 bool plm__weighted_prepare(plm_record *r, plm__problem *p)
@@ -36,7 +48,7 @@ bool plm__weighted_prepare(plm_record *r, plm__problem *p)
     r->kernel[FORWARD]     = home ? prefer_home(ctx, *p, &w->layout) : plm__kernel_get(ctx, p);
     if (!r->kernel[FORWARD]) return false;
     if (!plm__record_want(r, PLM__X, plm__kernel_src(r->kernel[FORWARD]))) return false;
-    if (!plm__record_want(r, PLM__W, plm__kernel_weights(r->kernel[FORWARD]))) return false;
+    if (!want_weights(r, plm__kernel_weights(r->kernel[FORWARD]))) return false;
     plm__record_set_layout(r, plm__kernel_dst(r->kernel[FORWARD]));
 
     plm__problem       back = *p;
@@ -91,7 +103,8 @@ static bool backward_weights(plm_record *r, const float *dz)
     const plm__layout *made    = plm__kernel_weights(r->kernel[WEIGHTS]);
     const plm__layout *wanted  = &plm__in(r, PLM__W)->layout;
     const bool         weights = plm_record_wants(r, PLM__W), bias = plm_record_wants(r, PLM__B);
-    const bool         direct = weights && plm__layout_same(made, wanted);
+    const plm__layout  seen   = weights ? plm__layout_view(wanted, plm__layout_shape(made)) : *wanted;
+    const bool         direct = weights && plm__layout_same(made, &seen);
     plm__block        *dw     = direct ? NULL : plm__pool_get(ctx, (size_t)plm__layout_floats(made) * sizeof(float));
     plm__block        *db     = r->n_in > PLM__B && !bias
                                     ? plm__pool_get(ctx, (size_t)plm__layout_floats(&plm__in(r, PLM__B)->layout) * sizeof(float))
@@ -108,7 +121,7 @@ static bool backward_weights(plm_record *r, const float *dz)
         args.diff_weights && (r->n_in <= PLM__B || args.diff_bias) && plm__kernel_run(ctx, r->kernel[WEIGHTS], &args);
     if (ok && weights && !direct) {
         float *home = plm_record_grad_in(r, PLM__W);
-        ok          = home && plm__reorder(ctx, made, dw->data, wanted, home);
+        ok          = home && plm__reorder(ctx, made, dw->data, &seen, home);
     }
     plm__pool_drop(ctx, dw);
     plm__pool_drop(ctx, db);

@@ -1,15 +1,16 @@
 /* agd.c: Automatic Gradient Descent.  Bernstein, Mingard, Huang, Azizan, Yue 2023, arXiv 2304.05187, algorithm 1.
  *
- * Weight layer k of L has s_k = sqrt(d_k / (d_{k-1} T_k)), one matrix per tap of its T_k-tap window.  The step is read off
- * the architecture and the gradient's size alone; there is nothing to tune. */
+ * Weight layer k of L has s_k = sqrt(d_k / (d_{k-1} T_k)), one matrix per tap of its T_k-tap window; in a grouped convolution one
+ * per tap and group, with a norm of its own (our choice: the paper has no groups).  The step is read off the architecture and
+ * the gradient's size alone; there is nothing to tune. */
 #include <math.h>
 
 #include "optim/optim.h"
 
-/* s_k = sqrt(d_k / (d_{k-1} T_k)): the norm to which layer k's matrices were drawn. */
+/* s_k = sqrt(d_k / (d_{k-1} T_k)): the norm to which layer k's matrices were drawn.  d are all channels: groups cancel. */
 static double layer_scale(const plm_layer *l)
 {
-    return sqrt((double)l->d_out / (double)plm_layer_fan_in(l));
+    return sqrt((double)l->d_out / ((double)l->d_in * l->kernel_h * l->kernel_w));
 }
 
 static bool accepts(plm_optimizer *o, const plm_param *p)
@@ -50,7 +51,7 @@ static void delta(const plm_optimizer *o, const plm__entry *e, int64_t start, in
 {
     (void)o;
     const float    *g = (const float *)e->param->grad->data + start;
-    const plm__taps t = plm__taps_of(e->param, e->taps);
+    const plm__taps t = plm__taps_of(e);
     for (int64_t i = 0, length; i < n; i += length) {
         const int64_t left = t.run - (start + i) % t.run; /* elements of the same tap from here on */
         const double  c    = e->coefficient[plm__tap_at(&t, start + i)];

@@ -18,7 +18,7 @@ typedef struct {
     plm_param       *param;
     const plm_layer *layer;          /* NULL: not a layer's weight */
     int64_t          n;              /* floats, padding included */
-    int              taps;           /* kernel_h kernel_w of a layer, else 1 */
+    int              taps;           /* kernel_h kernel_w of a layer, else 1; of a grouped one so many in each group */
     double          *square;         /* ||g_tap||_F^2, [taps] */
     double           total;          /* their sum */
     uint64_t         square_version; /* of the gradient they were taken from */
@@ -47,7 +47,7 @@ struct plm_optimizer {
     plm__entry                *entry;
     int                        entries;
     double                    *square, *coefficient; /* memory behind the entries' */
-    double                    *part;                 /* scratch of sums: PLM__PARTS per tap */
+    double                    *part;                 /* scratch of sums: plm__parts for each tap of an entry */
     double                    *layer_update;         /* behind info.update */
     double                     clip_norm, clip;      /* clip: factor of the gradient in this step */
     int                        weights;              /* L: weight tensors being trained */
@@ -72,15 +72,16 @@ static inline bool plm__entry_trains(const plm__entry *e)
 
 #define PLM__PARTS 64 /* sums are added up over at most so many parts, whose bounds do not depend on the thread count */
 
-/* Which tap the element at a physical offset of a weight belongs to, constant over `run` elements. */
+/* Which tap the element at a physical offset of a weight belongs to, constant over `run` elements.  The taps of group 1 come
+ * after those of group 0, and so on. */
 typedef struct {
-    int64_t run, stride_h, stride_w;
+    int64_t run, group, stride_h, stride_w; /* group: floats of one */
     int     kernel_h, kernel_w;
 } plm__taps;
-plm__taps plm__taps_of(const plm_param *p, int taps);
+plm__taps plm__taps_of(const plm__entry *e);
 int       plm__tap_at(const plm__taps *t, int64_t offset);
 
-/* square[tap] = sum of g^2 over the tap, in double, in a fixed order.  part: taps * PLM__PARTS doubles. */
+/* square[tap] = sum of g^2 over the tap, in double, in a fixed order.  part: taps * plm__parts(n) doubles. */
 void plm__tap_squares(const float *g, int64_t n, const plm__taps *t, int taps, double *part, double *square);
 
 /* w -= d for a block; adds the squares of w (before) and d. */

@@ -12,7 +12,7 @@
 
 static void take_squares(plm__entry *e)
 {
-    const plm__taps t = plm__taps_of(e->param, e->taps);
+    const plm__taps t = plm__taps_of(e);
     plm__tap_squares(e->param->grad->data, e->n, &t, e->taps, e->optimizer->part, e->square);
     e->total = 0;
     for (int tap = 0; tap < e->taps; tap++) e->total += e->square[tap];
@@ -36,7 +36,7 @@ static const plm_layer *layer_of(const plm_graph *g, const plm_param *p)
 static bool make_entries(plm_optimizer *o, int slots)
 {
     plm_graph *g    = o->graph;
-    int        taps = 0, most = 1;
+    int        taps = 0, parts = 1;
     o->entry = plm__new(o->ctx, (size_t)(g->params + 1) * sizeof *o->entry, "optimiser");
     if (!o->entry) return false;
     for (int i = 0; i < g->params; i++) {
@@ -47,9 +47,9 @@ static bool make_entries(plm_optimizer *o, int slots)
         e->param      = p;
         e->layer      = layer_of(g, p);
         e->n          = plm__layout_floats(&p->home);
-        e->taps       = e->layer ? e->layer->kernel_h * e->layer->kernel_w : 1;
+        e->taps       = e->layer ? e->layer->groups * e->layer->kernel_h * e->layer->kernel_w : 1;
         taps += e->taps;
-        if (e->taps > most) most = e->taps;
+        if (e->taps * plm__parts(e->n) > parts) parts = e->taps * plm__parts(e->n);
         for (int s = 0; s < slots; s++) {
             if (!(e->slot[s] = plm__pool_get(o->ctx, (size_t)e->n * sizeof(float)))) return false;
             memset(e->slot[s]->data, 0, (size_t)e->n * sizeof(float));
@@ -57,7 +57,7 @@ static bool make_entries(plm_optimizer *o, int slots)
     }
     o->square       = plm__new(o->ctx, (size_t)(taps + 1) * sizeof(double), "optimiser");
     o->coefficient  = plm__new(o->ctx, (size_t)(taps + 1) * sizeof(double), "optimiser");
-    o->part         = plm__new(o->ctx, (size_t)most * PLM__PARTS * sizeof(double), "optimiser");
+    o->part         = plm__new(o->ctx, (size_t)parts * sizeof(double), "optimiser");
     o->layer_update = plm__new(o->ctx, (size_t)(g->layers + 1) * sizeof(double), "optimiser");
     if (!o->square || !o->coefficient || !o->part || !o->layer_update) return false;
     for (int i = 0, at = 0; i < o->entries; at += o->entry[i++].taps) {

@@ -67,25 +67,28 @@ int64_t plm__part_start(int64_t n, int k)
     return k * part_size(n) < n ? k * part_size(n) : n;
 }
 
-plm__taps plm__taps_of(const plm_param *p, int taps)
+plm__taps plm__taps_of(const plm__entry *e)
 {
-    const plm__layout *l = &p->home;
-    plm__taps          t = { .run = plm__layout_floats(l), .stride_h = 1, .stride_w = 1, .kernel_h = 1, .kernel_w = 1 };
-    if (taps == 1) return t;
-    t.kernel_h = (int)l->dim[2];
-    t.kernel_w = (int)l->dim[3];
-    t.stride_h = l->stride[2];
-    t.stride_w = l->stride[3];
+    const plm__layout *l = &e->param->home;
+    plm__taps          t = { .run = e->n, .group = e->n, .stride_h = 1, .stride_w = 1, .kernel_h = 1, .kernel_w = 1 };
+    if (e->taps == 1) return t;
+    t.kernel_h = e->layer->kernel_h;
+    t.kernel_w = e->layer->kernel_w;
+    t.group    = e->n / e->layer->groups;
+    t.run      = t.group;
+    if (t.kernel_h > 1) t.stride_h = l->stride[2];
+    if (t.kernel_w > 1) t.stride_w = l->stride[3];
     if (t.kernel_h > 1 && t.stride_h < t.run) t.run = t.stride_h;
     if (t.kernel_w > 1 && t.stride_w < t.run) t.run = t.stride_w;
     return t;
 }
 
-/* Blocks never split the window's axes, and weights are dense: so the place of an outer index is a quotient of the offset. */
+/* Blocks never split the window's axes, and weights are dense: so the place of an outer index is a quotient of the offset.
+ * Grouped weights are row-major, so a group is one stretch of memory. */
 int plm__tap_at(const plm__taps *t, int64_t offset)
 {
     const int h = (int)(offset / t->stride_h % t->kernel_h), w = (int)(offset / t->stride_w % t->kernel_w);
-    return h * t->kernel_w + w;
+    return (int)(offset / t->group) * t->kernel_h * t->kernel_w + h * t->kernel_w + w;
 }
 
 /* Part k of the sums, one per tap. */

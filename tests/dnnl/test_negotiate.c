@@ -38,7 +38,8 @@ static void assert_fast(bench *b, plm__problem p, plm__pass pass)
     assert_true(plm__layout_same(plm__kernel_dst(k), &p.dst));
 }
 
-static const plm__needs everything = { .data = true, .weights = true };
+static const plm__needs everything = { .data = true, .weights = true },
+                        kept       = { .keep_src = true, .data = true, .weights = true };
 
 static plm__layout conv(bench *b, const plm__layout *x, int64_t k, int kernel, int stride, int pad, plm__needs needs)
 {
@@ -51,6 +52,25 @@ static plm__layout conv(bench *b, const plm__layout *x, int64_t k, int kernel, i
                        .pad       = pad };
     assert_true(plm__negotiate(b->ctx, &p, needs));
     assert_true(p.src.blocks >= 0 && p.weights.blocks >= 0 && p.dst.blocks >= 0);
+    assert_fast(b, p, PLM__FORWARD);
+    if (needs.data) assert_fast(b, p, PLM__BACKWARD_DATA);
+    if (needs.weights) assert_fast(b, p, PLM__BACKWARD_WEIGHTS);
+    return p.dst;
+}
+
+/* Grouped: weights under five extents. */
+static plm__layout grouped(bench *b, const plm__layout *x, int64_t groups, int64_t k, int stride, int dilation,
+                           plm__needs needs)
+{
+    const int64_t c = x->dim[1], h = (x->dim[2] - 1) / stride + 1, w = (x->dim[3] - 1) / stride + 1;
+    plm__problem  p = { .primitive = PLM__CONV2D,
+                        .src       = *x,
+                        .weights   = plm__layout_any(plm_shape_of(groups, k / groups, c / groups, 3, 3)),
+                        .dst       = plm__layout_any(plm_shape_of(x->dim[0], k, h, w)),
+                        .stride    = stride,
+                        .pad       = dilation,
+                        .dilation  = dilation };
+    assert_true(plm__negotiate(b->ctx, &p, needs));
     assert_fast(b, p, PLM__FORWARD);
     if (needs.data) assert_fast(b, p, PLM__BACKWARD_DATA);
     if (needs.weights) assert_fast(b, p, PLM__BACKWARD_WEIGHTS);
@@ -106,6 +126,66 @@ static void test_alone(void **state)
     pool(b, PLM__AVG_POOL, &x, false);
 }
 
+/* Every window a pool can have, alone and after a convolution. */
+static void test_pools(void **state)
+{
+    static const int64_t channels[] = { 3, 12, 16, 17, 64 };
+    static const struct {
+        plm__primitive primitive;
+        int            kernel, stride, pad, exclude_pad; /* kernel 0: the whole image */
+    } pools[] = { { PLM__MAX_POOL, 3, 2, 1, 0 },
+                  { PLM__AVG_POOL, 3, 2, 1, 0 },
+                  { PLM__AVG_POOL, 3, 2, 1, 1 },
+                  { PLM__MAX_POOL, 0, 1, 0, 0 },
+                  { PLM__AVG_POOL, 0, 1, 0, 0 } };
+    bench *b  = *state;
+    for (size_t c = 0; c < sizeof channels / sizeof *channels; c++)
+        for (size_t i = 0; i < 2 * sizeof pools / sizeof *pools; i++) {
+            plm__layout   x    = plm__layout_any(plm_shape_of(4, 16, 7, 9));
+            const bool    keep = i % 2;
+            const int64_t k = pools[i / 2].kernel, s = pools[i / 2].stride, pad = pools[i / 2].pad;
+            if (keep) x = conv(b, &x, channels[c], 3, 1, 1, everything);
+            else x = plm__layout_any(plm_shape_of(4, channels[c], 7, 9));
+            const plm_shape y =
+                plm_shape_of(4, channels[c], k ? (7 + 2 * pad - k) / s + 1 : 1, k ? (9 + 2 * pad - k) / s + 1 : 1);
+            plm__problem p = { .primitive   = pools[i / 2].primitive,
+                               .src         = x,
+                               .dst         = plm__layout_any(y),
+                               .kernel      = (int)k,
+                               .stride      = (int)s,
+                               .pad         = (int)pad,
+                               .exclude_pad = pools[i / 2].exclude_pad };
+            assert_true(plm__negotiate(b->ctx, &p, (plm__needs){ .keep_src = keep, .data = true }));
+            assert_fast(b, p, PLM__FORWARD);
+            assert_fast(b, p, PLM__INFERENCE);
+            assert_fast(b, p, PLM__BACKWARD_DATA);
+        }
+}
+
+/* As in a MobileNet or a ResNeXt: between convolutions, in the layout that those leave, and alone. */
+static void test_groups(void **state)
+{
+    static const struct {
+        int64_t c, k, groups;
+        int     stride, dilation;
+    } cases[] = {
+        { 3, 3, 3, 1, 1 },    { 12, 12, 12, 1, 1 }, { 16, 16, 16, 1, 1 },   { 16, 16, 16, 2, 1 },
+        { 17, 17, 17, 1, 1 }, { 24, 24, 24, 2, 1 }, { 32, 32, 32, 1, 1 },   { 96, 96, 96, 2, 1 },
+        { 32, 32, 32, 1, 2 }, { 16, 32, 16, 1, 1 }, { 128, 128, 32, 1, 1 }, { 128, 128, 32, 2, 1 },
+        { 64, 64, 2, 1, 1 },  { 64, 32, 2, 2, 1 },  { 12, 6, 3, 1, 1 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        plm__layout x = plm__layout_any(plm_shape_of(4, cases[i].c, 14, 14)), h;
+        grouped(*state, &x, cases[i].groups, cases[i].k, cases[i].stride, cases[i].dilation, everything);
+        x = plm__layout_any(plm_shape_of(4, 16, 14, 14));
+        h = conv(*state, &x, cases[i].c, 1, 1, 0, everything);
+        h = norm(*state, &h, true);
+        h = grouped(*state, &h, cases[i].groups, cases[i].k, cases[i].stride, cases[i].dilation, kept);
+        h = norm(*state, &h, true);
+        conv(*state, &h, 16, 1, 1, 0, kept);
+    }
+}
+
 /* A plain image needs no gradient: the first layer reads it as it is, or says what it wants instead. */
 static void test_image_stem(void **state)
 {
@@ -149,13 +229,13 @@ static void test_linear(void **state)
 
 int main(void)
 {
-    struct CMUnitTest tests[2 * COUNT + 3] = { on_bench(test_image_stem), on_bench(test_layout_is_kept),
-                                               on_bench(test_linear) };
+    struct CMUnitTest tests[2 * COUNT + 5] = { on_bench(test_image_stem), on_bench(test_layout_is_kept),
+                                               on_bench(test_linear), on_bench(test_groups), on_bench(test_pools) };
     char              alone[COUNT][64];
     for (size_t i = 0; i < COUNT; i++) {
         snprintf(alone[i], sizeof alone[i], "norm and pools alone, %s", chain_cases[i].name);
-        tests[3 + i]         = bench_test(chain_cases[i].name, test_chain, &chain_cases[i]);
-        tests[3 + COUNT + i] = bench_test(alone[i], test_alone, &chain_cases[i]);
+        tests[5 + i]         = bench_test(chain_cases[i].name, test_chain, &chain_cases[i]);
+        tests[5 + COUNT + i] = bench_test(alone[i], test_alone, &chain_cases[i]);
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

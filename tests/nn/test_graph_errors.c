@@ -46,6 +46,14 @@ BAD(conv_stride, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, 
 BAD(conv_pad, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .pad = -1 }))
 BAD(conv_window, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .kernel = 11, .pad = 1 }))
 BAD(conv_huge_pad, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .pad = INT_MAX }))
+BAD(conv_dilation, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .dilation = -1 }))
+BAD(conv_huge_dilation, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .dilation = 20000 }))
+BAD(conv_idle_dilation,
+    plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .kernel = 1, .dilation = INT_MAX }))
+BAD(conv_dilated_window, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .pad = 1, .dilation = 5 }))
+BAD(conv_groups, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 3, .groups = -3 }))
+BAD(conv_groups_in, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .groups = 2 }))
+BAD(conv_groups_out, plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .name = "c", .out = 4, .groups = 3 }))
 BAD(norm_rank,
     plm_nn_batch_norm(plm_nn_input(f->other = (plm_graph_free(f->other), plm_graph_new(f->ctx)), plm_shape_of(3, 4)),
                       &(plm_batch_norm_desc){ .name = "bn" }))
@@ -56,6 +64,12 @@ BAD(pool_on_vector, plm_nn_avg_pool2d(plm_nn_flatten(f->x), &(plm_pool2d_desc){ 
 BAD(pool_stride, plm_nn_max_pool2d(f->x, &(plm_pool2d_desc){ .name = "p", .kernel = 2, .stride = -1 }))
 BAD(pool_pad, plm_nn_avg_pool2d(f->x, &(plm_pool2d_desc){ .name = "p", .kernel = 2, .pad = 2 }))
 BAD(pool_window, plm_nn_max_pool2d(f->x, &(plm_pool2d_desc){ .name = "p", .kernel = 9 }))
+BAD(pool_exclude_pad,
+    plm_nn_max_pool2d(f->x, &(plm_pool2d_desc){ .name = "p", .kernel = 3, .pad = 1, .exclude_pad = true }))
+BAD(pool_global_kernel, plm_nn_avg_pool2d(f->x, &(plm_pool2d_desc){ .name = "p", .kernel = 8, .global = true }))
+BAD(pool_global_huge, plm_nn_avg_pool2d(plm_nn_input(f->other = (plm_graph_free(f->other), plm_graph_new(f->ctx)),
+                                                     plm_shape_of(1, 1, 40000)),
+                                        &(plm_pool2d_desc){ .name = "p", .global = true }))
 BAD(relu_scale, plm_nn_relu(f->x, &(plm_relu_desc){ .name = "r", .scale = -1 }))
 BAD(add_shapes, plm_nn_add(f->x, plm_nn_flatten(f->x)))
 BAD(second_input, plm_nn_input(f->g, plm_shape_of(2)))
@@ -79,12 +93,25 @@ static const bad bads[] = {
       "conv2d at c: desc.out is 0, it is required and positive" },
     { "conv_negative_out", conv_negative_out, PLM_ERR_ARGUMENT, "conv2d at c: desc.out is -2" },
     { "conv_kernel", conv_kernel, PLM_ERR_ARGUMENT,
-      "conv2d at c: kernel -1, stride 1, pad 0: kernel and stride are positive" },
+      "conv2d at c: kernel -1, stride 1, pad 0, dilation 1, groups 1: all are positive, pad may be 0" },
     { "conv_stride", conv_stride, PLM_ERR_ARGUMENT, "conv2d at c: kernel 3, stride -2, pad 0" },
     { "conv_pad", conv_pad, PLM_ERR_ARGUMENT, "conv2d at c: kernel 3, stride 1, pad -1" },
     { "conv_window", conv_window, PLM_ERR_SHAPE,
       "conv2d at c: a 11x11 window is larger than its input [3,8,8] padded by 1" },
-    { "conv_huge_pad", conv_huge_pad, PLM_ERR_ARGUMENT, "pad 2147483647: each is at most 32768" },
+    { "conv_huge_pad", conv_huge_pad, PLM_ERR_ARGUMENT,
+      "pad 2147483647, dilation 1: stride, pad and what a window covers are at most 32768" },
+    { "conv_dilation", conv_dilation, PLM_ERR_ARGUMENT,
+      "conv2d at c: kernel 3, stride 1, pad 0, dilation -1, groups 1: " },
+    { "conv_huge_dilation", conv_huge_dilation, PLM_ERR_ARGUMENT,
+      "dilation 20000: stride, pad and what a window covers" },
+    { "conv_idle_dilation", conv_idle_dilation, PLM_ERR_ARGUMENT,
+      "dilation 2147483647: stride, pad and what a window" },
+    { "conv_dilated_window", conv_dilated_window, PLM_ERR_SHAPE,
+      "conv2d at c: a 11x11 window is larger than its input [3,8,8] padded by 1" },
+    { "conv_groups", conv_groups, PLM_ERR_ARGUMENT, "dilation 1, groups -3: all are positive" },
+    { "conv_groups_in", conv_groups_in, PLM_ERR_SHAPE,
+      "conv2d at c: 3 input and 4 output channels do not divide into 2 groups (its input is [3,8,8])" },
+    { "conv_groups_out", conv_groups_out, PLM_ERR_SHAPE, "3 input and 4 output channels do not divide into 3 groups" },
     { "norm_rank", norm_rank, PLM_ERR_SHAPE,
       "batch_norm at bn: its input is [3,4] without the batch axis, expected [channels] or [channels,height,width]" },
     { "norm_eps", norm_eps, PLM_ERR_ARGUMENT, "batch_norm at bn: eps -1, momentum 0.1: eps is positive" },
@@ -96,6 +123,12 @@ static const bad bads[] = {
     { "pool_pad", pool_pad, PLM_ERR_ARGUMENT, "avg_pool2d at p: kernel 2, stride 2, pad 2" },
     { "pool_window", pool_window, PLM_ERR_SHAPE,
       "max_pool2d at p: a 9x9 window is larger than its input [3,8,8] padded by 0" },
+    { "pool_exclude_pad", pool_exclude_pad, PLM_ERR_ARGUMENT,
+      "max_pool2d at p: exclude_pad is for means: padding never is the maximum" },
+    { "pool_global_kernel", pool_global_kernel, PLM_ERR_ARGUMENT,
+      "avg_pool2d at p: kernel 8, stride 8, pad 0: a global pool's window is the image, all three stay 0" },
+    { "pool_global_huge", pool_global_huge, PLM_ERR_ARGUMENT,
+      "avg_pool2d at p: its input is [1,1,40000]: the side of a window is at most 32768" },
     { "relu_scale", relu_scale, PLM_ERR_ARGUMENT, "relu at r: desc.scale is -1, expected a positive number" },
     { "add_shapes", add_shapes, PLM_ERR_SHAPE, "add at add0: its inputs are [3,8,8] and [192], expected one shape" },
     { "second_input", second_input, PLM_ERR_STATE, "input at input1: the graph has an input already" },

@@ -41,20 +41,23 @@ static inline void naive_linear(plm_shape x, plm_shape w, bilinear *s)
             for (int64_t i = 0; i < x.dim[1]; i++) term(s, n * w.dim[0] + o, n * x.dim[1] + i, o * x.dim[1] + i);
 }
 
-/* x [n,c,h,w], w [k,c,r,s], y [n,k,h',w']. */
-static inline void naive_conv2d(plm_shape x, plm_shape w, plm_shape y, int64_t stride, int64_t pad, bilinear *s)
+/* x [n,c,h,w], w [k,c/groups,r,s], y [n,k,h',w']; desc as the op takes it. */
+static inline void naive_conv2d(plm_shape x, plm_shape w, plm_shape y, const plm_conv2d_op_desc *desc, bilinear *s)
 {
-    const int64_t channels = x.dim[1], height = x.dim[2], width = x.dim[3];
+    const plm_conv2d_op_desc d      = desc ? *desc : (plm_conv2d_op_desc){ 0 };
+    const int64_t            stride = d.stride ? d.stride : 1, dilation = d.dilation ? d.dilation : 1;
+    const int64_t            share = w.dim[1], outs = y.dim[1] / (d.groups ? d.groups : 1); /* channels of one group */
+    const int64_t            channels = x.dim[1], height = x.dim[2], width = x.dim[3];
     for (int64_t o = 0; o < plm_shape_count(y); o++) {
         const int64_t j = o % y.dim[3], i = o / y.dim[3] % y.dim[2], k = o / y.dim[3] / y.dim[2] % y.dim[1];
         const int64_t n = o / y.dim[3] / y.dim[2] / y.dim[1];
-        for (int64_t c = 0; c < channels; c++)
+        for (int64_t c = 0; c < share; c++)
             for (int64_t p = 0; p < w.dim[2]; p++)
                 for (int64_t q = 0; q < w.dim[3]; q++) {
-                    const int64_t row = i * stride + p - pad, column = j * stride + q - pad;
+                    const int64_t row = i * stride + p * dilation - d.pad, column = j * stride + q * dilation - d.pad;
                     if (row < 0 || row >= height || column < 0 || column >= width) continue;
-                    term(s, o, ((n * channels + c) * height + row) * width + column,
-                         ((k * channels + c) * w.dim[2] + p) * w.dim[3] + q);
+                    term(s, o, ((n * channels + k / outs * share + c) * height + row) * width + column,
+                         ((k * share + c) * w.dim[2] + p) * w.dim[3] + q);
                 }
     }
 }
@@ -97,23 +100,26 @@ static inline void naive_normalise(plm_shape s, const double *x, const double *m
     }
 }
 
-/* The largest (max) or the mean value of every window of x [n,c,h,w]; padding never wins, and counts as zeros in the mean. */
-static inline void naive_pool(bool max, plm_shape x, plm_shape y, int64_t kernel, int64_t stride, int64_t pad,
-                              const double *from, double *to)
+/* The largest (max) or the mean value of every window of x [n,c,h,w]; padding never wins, and counts as zeros in the mean or
+ * not at all; desc as the op takes it. */
+static inline void naive_pool(bool max, plm_shape x, plm_shape y, const plm_pool2d_op_desc *d, const double *from,
+                              double *to)
 {
-    const int64_t count = plm_shape_count(y);
+    const int64_t count = plm_shape_count(y), stride = d->stride ? d->stride : d->kernel, pad = d->pad;
+    const int64_t tall = d->global ? x.dim[2] : d->kernel, wide = d->global ? x.dim[3] : d->kernel;
     for (int64_t o = 0; o < count; o++) {
         const int64_t j = o % y.dim[3], i = o / y.dim[3] % y.dim[2], plane = o / y.dim[3] / y.dim[2];
-        double        largest = -INFINITY, sum = 0;
-        for (int64_t p = 0; p < kernel; p++)
-            for (int64_t q = 0; q < kernel; q++) {
+        double        largest = -INFINITY, sum = 0, inside = 0;
+        for (int64_t p = 0; p < tall; p++)
+            for (int64_t q = 0; q < wide; q++) {
                 const int64_t row = i * stride + p - pad, column = j * stride + q - pad;
                 if (row < 0 || row >= x.dim[2] || column < 0 || column >= x.dim[3]) continue;
                 const double value = from[(plane * x.dim[2] + row) * x.dim[3] + column];
                 largest            = value > largest ? value : largest;
                 sum += value;
+                inside++;
             }
-        to[o] = max ? largest : sum / (double)(kernel * kernel);
+        to[o] = max ? largest : sum / (d->exclude_pad ? inside : (double)(tall * wide));
     }
 }
 

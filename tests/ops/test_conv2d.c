@@ -1,6 +1,8 @@
 /* test_conv2d.c: convolution through the public API: shapes, roles of its operands, layouts, errors. */
 #include "roles.h"
 
+#include <limits.h>
+
 #include "ops/ops.h"
 
 static plm_val apply(plm_tape *tape, const plm_val *in, int n, void *user)
@@ -9,28 +11,16 @@ static plm_val apply(plm_tape *tape, const plm_val *in, int n, void *user)
     return plm_conv2d(in[0], in[1], n > 2 ? in[2] : plm_none, desc_of(user));
 }
 
-static int64_t stride_of(const op_case *c)
-{
-    const plm_conv2d_op_desc *d = c->user;
-    return d && d->stride ? d->stride : 1;
-}
-
-static int64_t pad_of(const op_case *c)
-{
-    const plm_conv2d_op_desc *d = c->user;
-    return d ? d->pad : 0;
-}
-
 static void naive(const op_case *c, const double *const *x, double *y)
 {
     for (int64_t o = 0; o < plm_shape_count(c->out); o++) y[o] = c->n > 2 ? x[2][channel_of(c->out, o)] : 0;
-    naive_conv2d(c->in[0], c->in[1], c->out, stride_of(c), pad_of(c), &(bilinear){ .x = x[0], .w = x[1], .y = y });
+    naive_conv2d(c->in[0], c->in[1], c->out, c->user, &(bilinear){ .x = x[0], .w = x[1], .y = y });
 }
 
 static void gradient(const op_case *c, const double *const *x, const double *dy, double *const *dx)
 {
     for (int64_t o = 0; o < plm_shape_count(c->out) && c->n > 2; o++) dx[2][channel_of(c->out, o)] += dy[o];
-    naive_conv2d(c->in[0], c->in[1], c->out, stride_of(c), pad_of(c),
+    naive_conv2d(c->in[0], c->in[1], c->out, c->user,
                  &(bilinear){ .x = x[0], .w = x[1], .dy = dy, .dx = dx[0], .dw = dx[1] });
 }
 
@@ -78,7 +68,14 @@ static void naive_input_twice(const op_case *c, const double *const *x, double *
 }
 
 static const plm_conv2d_op_desc pad1 = { .pad = 1 }, pad2 = { .pad = 2 }, stride2 = { .stride = 2 },
-                                stride2_pad1 = { .stride = 2, .pad = 1 }, stride3_pad2 = { .stride = 3, .pad = 2 };
+                                stride2_pad1 = { .stride = 2, .pad = 1 }, stride3_pad2 = { .stride = 3, .pad = 2 },
+                                dilated = { .dilation = 2 }, dilated_pad = { .dilation = 3, .pad = 3, .stride = 2 },
+                                groups2 = { .groups = 2 }, groups3_pad1 = { .groups = 3, .pad = 1 },
+                                groups5 = { .groups = 5, .pad = 1 }, depth3 = { .groups = 3, .pad = 1 },
+                                depth12 = { .groups = 12, .pad = 1, .stride = 2 }, depth16 = { .groups = 16, .pad = 1 },
+                                depth17         = { .groups = 17, .pad = 1 },
+                                depth17_dilated = { .groups = 17, .pad = 2, .dilation = 2 },
+                                everything      = { .groups = 2, .pad = 2, .dilation = 2, .stride = 2 };
 
 #define CONV(label, d, x, w, y)                                                                     \
     {                                                                                               \
@@ -91,22 +88,44 @@ static const plm_conv2d_op_desc pad1 = { .pad = 1 }, pad2 = { .pad = 2 }, stride
             .gradient = gradient                                                                                     \
     }
 #define S plm_shape_of
+#define D0(...) ((plm_conv2d_op_desc){ __VA_ARGS__ })
+#define D(...) (&(const plm_conv2d_op_desc){ __VA_ARGS__ })
+
+/* A convolution that fits: the window within the padded input.  Channels are of one group; depthwise: one each. */
+typedef struct {
+    plm_conv2d_op_desc d;
+    plm_shape          x, w, y;
+} conv;
+
+static conv random_conv(uint64_t seed)
+{
+    conv                t     = { .d = { .stride   = (int)PICK(seed, 0, 0, 1, 2, 3),
+                                         .pad      = (int)PICK(seed, 1, 0, 1, 2),
+                                         .dilation = (int)PICK(seed, 9, 0, 0, 1, 2, 3),
+                                         .groups   = (int)PICK(seed, 10, 0, 0, 1, 2, 3, 5, 16, 17) } };
+    plm_conv2d_op_desc *d     = &t.d;
+    const bool          alone = d->groups > 3; /* few channels in each of many groups */
+    const int64_t       n = PICK(seed, 2, 1, 2, 3), groups = d->groups ? d->groups : 1;
+    const int64_t       c = alone ? PICK(seed, 3, 1, 1, 2) : PICK(seed, 3, 1, 2, 3, 8, 12, 17);
+    const int64_t       k = alone ? PICK(seed, 4, 1, 1, 2) : PICK(seed, 4, 1, 3, 5, 12, 16, 17);
+    const int64_t       h = PICK(seed, 5, 1, 2, 3, 5, 7, 8), w = PICK(seed, 6, 1, 2, 4, 6, 9),
+                  step  = d->stride ? d->stride : 1;
+    const int64_t apart = d->dilation ? d->dilation : 1, tall = h + 2 * d->pad - 1, wide = w + 2 * d->pad - 1;
+    int64_t       r = PICK(seed, 7, 1, 2, 3, 4) - 1, s = PICK(seed, 8, 1, 2, 3, 5) - 1; /* steps between taps */
+    if (r * apart > tall) r = tall / apart;
+    if (s * apart > wide) s = wide / apart;
+    t.x = S(n, c * groups, h, w);
+    t.w = S(k * groups, c, r + 1, s + 1);
+    t.y = S(n, k * groups, (tall - r * apart) / step + 1, (wide - s * apart) / step + 1);
+    return t;
+}
 
 static void test_random_shapes(void **state)
 {
-    for (uint64_t seed = 0; seed < 60; seed++) {
-        const plm_conv2d_op_desc d = { .stride = (int)PICK(seed, 0, 0, 1, 2, 3), .pad = (int)PICK(seed, 1, 0, 1, 2) };
-        const int64_t            n = PICK(seed, 2, 1, 2, 3), c = PICK(seed, 3, 1, 2, 3, 8, 12, 17),
-                      k = PICK(seed, 4, 1, 3, 5, 12, 16, 17);
-        const int64_t h = PICK(seed, 5, 1, 2, 3, 5, 7, 8), w = PICK(seed, 6, 1, 2, 4, 6, 9);
-        const int64_t tall = h + 2 * d.pad, wide = w + 2 * d.pad;
-        int64_t       r = PICK(seed, 7, 1, 2, 3, 4), s = PICK(seed, 8, 1, 2, 3, 5);
-        if (r > tall) r = tall;
-        if (s > wide) s = wide;
-        const int64_t stride = d.stride ? d.stride : 1;
-        formula       f      = CONV_BIAS("random", &d, S(n, c, h, w), S(k, c, r, s), k,
-                                         S(n, k, (tall - r) / stride + 1, (wide - s) / stride + 1));
-        f.op.n               = seed % 3 ? 3 : 2;
+    for (uint64_t seed = 0; seed < 120; seed++) {
+        const conv t = random_conv(seed);
+        formula    f = CONV_BIAS("random", &t.d, t.x, t.w, t.w.dim[0], t.y);
+        f.op.n       = seed % 3 ? 3 : 2;
         check_random(*state, &f, seed);
     }
 }
@@ -118,11 +137,15 @@ static void test_home_layouts(void **state)
     formula cases[] = { CONV_BIAS("first layer", &pad1, S(2, 3, 6, 5), S(16, 3, 3, 3), 16, S(2, 16, 6, 5)),
                         CONV_BIAS("16 to 32", &pad1, S(2, 16, 4, 4), S(32, 16, 3, 3), 32, S(2, 32, 4, 4)),
                         CONV_BIAS("17 to 12", &stride2, S(2, 17, 5, 5), S(12, 17, 1, 1), 12, S(2, 12, 3, 3)),
-                        CONV_BIAS("1 to 1", NULL, S(1, 1, 4, 4), S(1, 1, 3, 3), 1, S(1, 1, 2, 2)) };
+                        CONV_BIAS("1 to 1", NULL, S(1, 1, 4, 4), S(1, 1, 3, 3), 1, S(1, 1, 2, 2)),
+                        CONV_BIAS("dilated", &dilated, S(2, 16, 6, 6), S(32, 16, 3, 3), 32, S(2, 32, 2, 2)),
+                        CONV_BIAS("depthwise", &depth16, S(2, 16, 4, 4), S(16, 1, 3, 3), 16, S(2, 16, 4, 4)) };
     for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) {
         const plm_conv2d_op_desc *given = cases[i].op.user;
         plm_conv2d_op_desc        d     = given ? *given : (plm_conv2d_op_desc){ 0 };
         if (d.stride == 0) d.stride = 1;
+        if (d.dilation == 0) d.dilation = 1;
+        if (d.groups == 0) d.groups = 1;
         for (int first = 0; first < 2; first++) {
             plm__layout home;
             trial_prepare(t, &cases[i], (uint64_t)i);
@@ -165,6 +188,160 @@ static void test_frozen(void **state)
     assert_error(t->ctx, PLM_ERR_STATE, "has no gradient");
 }
 
+/* A grouped weight that is the (blocked) result of another convolution. */
+static plm_val apply_computed_weight(plm_tape *tape, const plm_val *in, int n, void *user)
+{
+    (void)tape, (void)n, (void)user;
+    const plm_val w = plm_conv2d(in[1], in[2], plm_none, NULL);
+    return plm_conv2d(in[0], w, plm_none, D(.groups = 2, .pad = 1));
+}
+
+static void naive_computed_weight(const op_case *c, const double *const *x, double *y)
+{
+    const plm_shape made = S(4, 16, 3, 3);
+    double         *w    = calloc((size_t)plm_shape_count(made), sizeof *w);
+    naive_conv2d(c->in[1], c->in[2], made, NULL, &(bilinear){ .x = x[1], .w = x[2], .y = w });
+    memset(y, 0, (size_t)plm_shape_count(c->out) * sizeof *y);
+    naive_conv2d(c->in[0], made, c->out, D(.groups = 2, .pad = 1), &(bilinear){ .x = x[0], .w = w, .y = y });
+    free(w);
+}
+
+/* ------------------------------------------------------------------ Winograd's algorithm */
+
+/* Does oneDNN have it here? */
+static bool has_winograd(plm_ctx *ctx)
+{
+    plm__problem p = { .primitive = PLM__CONV2D,
+                       .src       = plm__layout_any(S(2, 32, 8, 8)),
+                       .weights   = plm__layout_any(S(32, 32, 3, 3)),
+                       .dst       = plm__layout_any(S(2, 32, 8, 8)),
+                       .stride    = 1,
+                       .pad       = 1 };
+    assert_true(plm__enter(ctx, "a test"));
+    const bool ok = plm__negotiate(ctx, &p, (plm__needs){ .data = true, .weights = true });
+    plm__leave(ctx);
+    assert_true(ok);
+    return p.winograd;
+}
+
+/* Which of the tape's last convolution's kernels are Winograd's. */
+static int winograd_kernels(const plm_tape *tape)
+{
+    int found = 0;
+    for (int i = tape->list.records - 1; i >= 0; i--) {
+        const plm_record *r = &tape->list.record[i];
+        if (strcmp(r->op->name, "conv2d") != 0) continue;
+        for (int k = 0; k < PLM__MAX_KERNELS; k++)
+            found += r->kernel[k] && strstr(plm__kernel_name(r->kernel[k]), "wino") != NULL;
+        return found;
+    }
+    return 0;
+}
+
+/* ||got - want|| / ||want||. */
+static double relative_error(const float *got, const double *want, int64_t n)
+{
+    double off = 0, all = 0;
+    for (int64_t i = 0; i < n; i++) {
+        assert_true(isfinite(got[i]));
+        off += pow((double)got[i] - want[i], 2);
+        all += want[i] * want[i];
+    }
+    return sqrt(off / fmax(all, 1e-30));
+}
+
+/* All three passes in relative L2 norm: 3e-6 is what oneDNN's Winograd was seen to differ from its direct algorithm. */
+static int check_winograd(trial *t, const conv *of, uint64_t seed)
+{
+    const formula f = CONV("Winograd", &of->d, of->x, of->w, of->y);
+    trial_prepare(t, &f, seed);
+    plm_tape     *tape = plm_tape_new(t->ctx, NULL);
+    const plm_val in[] = { operand(t, tape, 0, WANTED), operand(t, tape, 1, TRAINED) };
+    const plm_val y    = apply(tape, in, 2, t);
+    assert_ok(t->ctx);
+    const int used = winograd_kernels(tape);
+    assert_true(plm_val_read(y, t->y, plm_shape_count(of->y)));
+    assert_true(relative_error(t->y, t->want_y, plm_shape_count(of->y)) < 3e-6);
+    const plm_val v = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, of->y, t->v));
+    assert_true(plm_backward(plm_sum(plm_mul(y, v), NULL)));
+    want_gradients(t);
+    assert_true(plm_val_grad(in[0], t->got, plm_shape_count(of->x)));
+    assert_true(relative_error(t->got, t->want[0], plm_shape_count(of->x)) < 3e-6);
+    assert_true(plm_param_read_grad(t->p[1], t->got, plm_shape_count(of->w)));
+    assert_true(relative_error(t->got, t->want[1], plm_shape_count(of->w)) < 3e-6);
+    plm_tape_free(tape);
+    return used;
+}
+
+/* Forced: every 3x3 window of stride 1 that oneDNN has Winograd's kernels for, and no dilated or grouped one. */
+static void test_winograd(void **state)
+{
+    trial *t = *state;
+    plm_ctx_free(t->ctx);
+    t->ctx               = plm_ctx_new(&(plm_ctx_desc){ .threads = 2, .conv = PLM_CONV_WINOGRAD });
+    const bool available = has_winograd(t->ctx);
+    if (!available) print_message("oneDNN has no Winograd here: the direct algorithm is compared instead\n");
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        const int64_t c = PICK(seed, 0, 16, 17, 32, 48), k = PICK(seed, 1, 16, 32, 33), n = PICK(seed, 2, 1, 2, 3);
+        const int64_t h = PICK(seed, 3, 3, 4, 7, 8), w = PICK(seed, 4, 3, 5, 8);
+        const conv    of   = { D0(.pad = 1), S(n, c, h, w), S(k, c, 3, 3), S(n, k, h, w) };
+        const int     used = check_winograd(t, &of, seed);
+        assert_true(used == 0 || used == 3); /* all passes or none */
+        if (available && c % 16 == 0 && k % 16 == 0) assert_int_equal(used, 3);
+        if (!available) assert_int_equal(used, 0);
+    }
+    const conv never[] = { { D0(.pad = 2, .dilation = 2), S(2, 32, 8, 8), S(32, 32, 3, 3), S(2, 32, 8, 8) },
+                           { D0(.pad = 1, .groups = 2), S(2, 64, 8, 8), S(64, 32, 3, 3), S(2, 64, 8, 8) },
+                           { D0(.pad = 1, .stride = 2), S(2, 32, 8, 8), S(32, 32, 3, 3), S(2, 32, 4, 4) } };
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++) assert_int_equal(check_winograd(t, &never[i], i), 0);
+}
+
+/* ------------------------------------------------------------------ failing allocations */
+
+static const float some[512] = { 1, -2, 3, 0.5f, 1, 2 };
+
+/* Grouped and dilated, the weight a parameter and then a value. */
+static bool grouped_step(plm_tape *tape, plm_param *p)
+{
+    const plm_val x =
+        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, S(2, 4, 4, 4), some), &(plm_input_desc){ .grad = true });
+    const plm_val w = plm_tape_param(tape, p);
+    const plm_val h = plm_conv2d(x, w, plm_none, D(.groups = 2, .pad = 2, .dilation = 2));
+    const plm_val y = plm_conv2d(h, plm_scale(w, 0.5), plm_none, D(.groups = 2, .pad = 1));
+    return plm_backward(plm_sum(plm_square(y), NULL));
+}
+
+static void test_kth_allocation_fails(void **state)
+{
+    (void)state;
+    int64_t k = 0, failures = 0;
+    for (bool reached = true; reached; k++) {
+        test_allocator counting = { .fail_at = k };
+        plm_ctx       *ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 1, .allocator = test_allocator_make(&counting) });
+        if (ctx) {
+            plm_param *p    = plm_param_new(ctx, S(4, 2, 3, 3), &(plm_param_desc){ .name = "w" });
+            plm_tape  *tape = plm_tape_new(ctx, NULL);
+            if (!plm_param_write(p, some, 72) || !grouped_step(tape, p)) {
+                failures++;
+                assert_error(ctx, PLM_ERR_MEMORY, "out of memory");
+            }
+            reached          = counting.calls > k;
+            counting.fail_at = -1;
+            if (!p) p = plm_param_new(ctx, S(4, 2, 3, 3), &(plm_param_desc){ .name = "w" });
+            if (!tape) tape = plm_tape_new(ctx, NULL);
+            plm_tape_reset(tape);
+            const bool again = plm_param_write(p, some, 72) && grouped_step(tape, p);
+            assert_ok(ctx);
+            assert_true(again);
+            plm_tape_free(tape);
+            plm_param_free(p);
+            plm_ctx_free(ctx);
+        }
+        assert_int_equal(counting.outstanding, 0);
+    }
+    assert_true(k > 20 && failures > 10);
+}
+
 static void test_errors(void **state)
 {
     static const float              x[512]    = { 0 };
@@ -189,9 +366,25 @@ static void test_errors(void **state)
         { S(2, 3, 9, 2), S(4, 3, 3, 5), S(4), &pad1, PLM_ERR_SHAPE,
           "conv2d: a 3x5 window is larger than x [2,3,9,2] padded by 1" },
         { S(2, 3, 4, 4), S(4, 3, 3, 3), S(4), &backwards, PLM_ERR_ARGUMENT,
-          "conv2d: stride -1, pad 0: stride is positive, pad is not negative" },
+          "conv2d: stride -1, pad 0, dilation 1, groups 1: all are positive, pad may be 0" },
         { S(2, 3, 4, 4), S(4, 3, 3, 3), S(4), &inwards, PLM_ERR_ARGUMENT,
-          "conv2d: stride 1, pad -1: stride is positive, pad is not negative" },
+          "conv2d: stride 1, pad -1, dilation 1, groups 1: all are positive, pad may be 0" },
+        { S(2, 3, 4, 4), S(4, 3, 3, 3), S(4), D(.dilation = -2), PLM_ERR_ARGUMENT,
+          "conv2d: stride 1, pad 0, dilation -2, groups 1: all are positive, pad may be 0" },
+        { S(2, 3, 4, 4), S(4, 3, 3, 3), S(4), D(.groups = -3), PLM_ERR_ARGUMENT,
+          "conv2d: stride 1, pad 0, dilation 1, groups -3: all are positive, pad may be 0" },
+        { S(2, 3, 4, 4), S(4, 3, 3, 3), S(4), D(.dilation = 20000), PLM_ERR_ARGUMENT,
+          "conv2d: w [4,3,3,3], stride 1, pad 0, dilation 20000: stride, pad and what a window covers are at most "
+          "32768" },
+        { S(2, 3, 4, 4), S(4, 3, 1, 1), S(4), D(.dilation = INT_MAX), PLM_ERR_ARGUMENT, "dilation 2147483647: " },
+        { S(2, 3, 5, 9), S(4, 3, 3, 3), S(4), D(.dilation = 4, .pad = 1), PLM_ERR_SHAPE,
+          "conv2d: a 9x9 window is larger than x [2,3,5,9] padded by 1" },
+        { S(2, 3, 4, 4), S(4, 1, 3, 3), S(4), D(.groups = 2), PLM_ERR_SHAPE,
+          "conv2d: 3 input and 4 output channels do not divide into 2 groups (x [2,3,4,4], w [4,1,3,3])" },
+        { S(2, 3, 4, 4), S(4, 1, 3, 3), S(4), D(.groups = 3), PLM_ERR_SHAPE,
+          "conv2d: 3 input and 4 output channels do not divide into 3 groups" },
+        { S(2, 6, 2, 2), S(4, 6, 1, 1), S(4), D(.groups = 2), PLM_ERR_SHAPE,
+          "conv2d: input has 3 channels in each of 2 groups, weight expects 6 (x [2,6,2,2], w [4,6,1,1])" },
     };
     plm_ctx  *ctx  = *state;
     plm_tape *tape = plm_tape_new(ctx, NULL);
@@ -230,6 +423,21 @@ int main(void)
         CONV_BIAS("window is the whole input", NULL, S(2, 3, 4, 5), S(4, 3, 4, 5), 4, S(2, 4, 1, 1)),
         CONV_BIAS("window is the whole padded input", &pad2, S(2, 3, 1, 2), S(4, 3, 5, 6), 4, S(2, 4, 1, 1)),
         CONV_BIAS("5x5 window over one pixel", &pad2, S(2, 12, 1, 1), S(3, 12, 5, 5), 3, S(2, 3, 1, 1)),
+        CONV_BIAS("dilated by 2", &dilated, S(2, 3, 6, 7), S(5, 3, 3, 3), 5, S(2, 5, 2, 3)),
+        CONV_BIAS("dilated by 3, pad 3, stride 2", &dilated_pad, S(1, 12, 5, 6), S(17, 12, 3, 2), 17, S(1, 17, 3, 5)),
+        CONV("dilated 1x1", &dilated, S(2, 3, 3, 2), S(4, 3, 1, 1), S(2, 4, 3, 2)),
+        CONV_BIAS("2 groups of 1 channel", &groups2, S(1, 2, 3, 4), S(4, 1, 2, 2), 4, S(1, 4, 2, 3)),
+        CONV_BIAS("3 groups of 4 to 1", &groups3_pad1, S(2, 12, 3, 3), S(3, 4, 3, 3), 3, S(2, 3, 3, 3)),
+        CONV("2 groups of 16 to 16", &groups2, S(1, 32, 4, 3), S(32, 16, 3, 3), S(1, 32, 2, 1)),
+        CONV_BIAS("2 groups, 1x1 window", &groups2, S(2, 6, 2, 3), S(4, 3, 1, 1), 4, S(2, 4, 2, 3)),
+        CONV_BIAS("5 groups of 2 to 3", &groups5, S(1, 10, 3, 4), S(15, 2, 3, 3), 15, S(1, 15, 3, 4)),
+        CONV_BIAS("depthwise, 3 channels", &depth3, S(2, 3, 4, 5), S(3, 1, 3, 3), 3, S(2, 3, 4, 5)),
+        CONV_BIAS("depthwise, 3 to 6 channels", &depth3, S(2, 3, 4, 3), S(6, 1, 3, 3), 6, S(2, 6, 4, 3)),
+        CONV("depthwise, 12 channels, stride 2", &depth12, S(2, 12, 5, 4), S(12, 1, 3, 3), S(2, 12, 3, 2)),
+        CONV_BIAS("depthwise, 16 channels", &depth16, S(2, 16, 4, 3), S(16, 1, 3, 3), 16, S(2, 16, 4, 3)),
+        CONV_BIAS("depthwise, 17 channels", &depth17, S(1, 17, 3, 5), S(17, 1, 3, 3), 17, S(1, 17, 3, 5)),
+        CONV("depthwise, 17 channels, dilated", &depth17_dilated, S(1, 17, 5, 4), S(17, 1, 3, 3), S(1, 17, 5, 4)),
+        CONV_BIAS("groups, dilation, stride and pad", &everything, S(2, 6, 5, 6), S(4, 3, 3, 2), 4, S(2, 4, 3, 4)),
         { .op    = { .name  = "two consumers",
                      .f     = apply_consumed_twice,
                      .user  = &pad1,
@@ -240,6 +448,15 @@ int main(void)
                      .lo    = -0.5,
                      .hi    = 0.5 },
           .least = 1 },
+        { .op  = { .name  = "a grouped weight that is computed",
+                   .f     = apply_computed_weight,
+                   .naive = naive_computed_weight,
+                   .n     = 3,
+                   .in    = { S(1, 32, 2, 2), S(4, 2, 3, 3), S(16, 2, 1, 1) },
+                   .out   = S(1, 4, 2, 2),
+                   .lo    = -0.5,
+                   .hi    = 0.5 },
+          .few = 40 },
         { .op = { .name  = "the same weight twice",
                   .f     = apply_weight_twice,
                   .user  = &pad1,
@@ -259,7 +476,12 @@ int main(void)
                   .lo    = -0.5,
                   .hi    = 0.5 } },
     };
-    const struct CMUnitTest others[] = { trial_test(test_random_shapes), trial_test(test_home_layouts),
-                                         trial_test(test_modes), trial_test(test_frozen), ctx_test(test_errors) };
+    const struct CMUnitTest others[] = { trial_test(test_random_shapes),
+                                         trial_test(test_home_layouts),
+                                         trial_test(test_modes),
+                                         trial_test(test_frozen),
+                                         ctx_test(test_errors),
+                                         trial_test(test_winograd),
+                                         cmocka_unit_test(test_kth_allocation_fails) };
     return run_formulas(cases, others);
 }

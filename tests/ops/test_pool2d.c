@@ -16,7 +16,7 @@ static plm_val apply_avg(plm_tape *tape, const plm_val *in, int n, void *user)
 static void naive_of(bool max, const op_case *c, const double *const *x, double *y)
 {
     const plm_pool2d_op_desc *d = c->user;
-    naive_pool(max, c->in[0], c->out, d->kernel, d->stride ? d->stride : d->kernel, d->pad, x[0], y);
+    naive_pool(max, c->in[0], c->out, d, x[0], y);
 }
 
 static void naive_max(const op_case *c, const double *const *x, double *y)
@@ -65,10 +65,23 @@ static void test_random_shapes(void **state)
         if (h + 2 * pad < kernel) h = kernel - 2 * pad;
         if (w + 2 * pad < kernel) w = kernel - 2 * pad;
         const int64_t            step = stride ? stride : kernel;
-        const plm_pool2d_op_desc d    = { .kernel = kernel, .stride = stride, .pad = pad };
-        const plm_shape          y    = S(n, c, (h + 2 * pad - kernel) / step + 1, (w + 2 * pad - kernel) / step + 1);
-        const formula            f[]  = { BOTH("random", &d, S(n, c, h, w), y) };
-        check_random(*state, &f[seed / 2 % 2], seed);
+        const bool               mean = seed / 2 % 2;
+        const plm_pool2d_op_desc d    = {
+               .kernel = kernel, .stride = stride, .pad = pad, .exclude_pad = mean && seed % 2
+        };
+        const plm_shape y   = S(n, c, (h + 2 * pad - kernel) / step + 1, (w + 2 * pad - kernel) / step + 1);
+        const formula   f[] = { BOTH("random", &d, S(n, c, h, w), y) };
+        check_random(*state, &f[mean], seed);
+    }
+}
+
+static void test_random_global(void **state)
+{
+    for (uint64_t seed = 0; seed < 24; seed++) {
+        const int64_t n = PICK(seed, 0, 1, 2, 3), c = PICK(seed, 1, 1, 3, 8, 12, 16, 17);
+        const int64_t h = PICK(seed, 2, 1, 2, 5, 7), w = PICK(seed, 3, 1, 3, 4, 7, 9);
+        const formula f[] = { BOTH("random, global", D(.global = true), S(n, c, h, w), S(n, c, 1, 1)) };
+        check_random(*state, &f[seed % 2], seed);
     }
 }
 
@@ -128,7 +141,7 @@ static void test_modes(void **state)
 
 static void test_errors(void **state)
 {
-    static const float x[64] = { 0 };
+    static const float x[40000] = { 0 };
     const struct {
         plm_shape                 x;
         const plm_pool2d_op_desc *desc;
@@ -143,6 +156,14 @@ static void test_errors(void **state)
         { S(1, 2, 4, 4), D(.kernel = 2, .stride = -1), PLM_ERR_ARGUMENT, "kernel 2, stride -1, pad 0: " },
         { S(1, 2, 4, 4), D(.kernel = 2, .pad = -1), PLM_ERR_ARGUMENT, "kernel 2, stride 2, pad -1: " },
         { S(1, 2, 4, 4), D(.kernel = 3, .pad = 2), PLM_ERR_ARGUMENT, "kernel 3, stride 3, pad 2: " },
+        { S(1, 2, 4, 4), D(.kernel = 40000), PLM_ERR_ARGUMENT,
+          "kernel 40000, stride 40000, pad 0: each is at most 32768" },
+        { S(1, 2, 4, 4), D(.kernel = 4, .global = true), PLM_ERR_ARGUMENT,
+          "kernel 4, stride 4, pad 0: a global pool's window is the image, all three stay 0" },
+        { S(1, 2, 4, 4), D(.stride = 1, .global = true), PLM_ERR_ARGUMENT, "kernel 0, stride 1, pad 0: a global pool" },
+        { S(1, 2, 4, 4), D(.pad = 1, .global = true), PLM_ERR_ARGUMENT, "kernel 0, stride 0, pad 1: a global pool" },
+        { S(1, 1, 1, 40000), D(.global = true), PLM_ERR_ARGUMENT,
+          "x is [1,1,1,40000]: the side of a window is at most 32768" },
         { S(1, 2, 1, 8), D(.kernel = 4, .pad = 1), PLM_ERR_SHAPE,
           "a 4x4 window is larger than x [1,2,1,8] padded by 1" },
         { S(1, 2, 8, 1), D(.kernel = 4, .pad = 1), PLM_ERR_SHAPE,
@@ -158,6 +179,9 @@ static void test_errors(void **state)
         assert_false(plm_val_ok(y));
         assert_error(ctx, bad[i / 2].status, sentence);
     }
+    const plm_val v = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, S(1, 2, 4, 4), x));
+    assert_false(plm_val_ok(plm_max_pool2d(v, D(.kernel = 3, .pad = 1, .exclude_pad = true))));
+    assert_error(ctx, PLM_ERR_ARGUMENT, "max_pool2d: exclude_pad is for means: padding never is the maximum");
 }
 
 int main(void)
@@ -177,11 +201,31 @@ int main(void)
         BOTH("window is the whole input", D(.kernel = 4), S(2, 12, 4, 4), S(2, 12, 1, 1)),
         BOTH("window is the whole padded input", D(.kernel = 5, .pad = 2), S(2, 17, 1, 1), S(2, 17, 1, 1)),
         BOTH("window is the whole padded input, not one pixel", D(.kernel = 4, .pad = 1), S(1, 3, 2, 2), S(1, 3, 1, 1)),
+        POOL("mean without padding", apply_avg, naive_avg, D(.kernel = 3, .stride = 1, .pad = 1, .exclude_pad = true),
+             S(2, 3, 4, 3), S(2, 3, 4, 3)),
+        POOL("mean without padding, 12 channels", apply_avg, naive_avg,
+             D(.kernel = 3, .stride = 2, .pad = 1, .exclude_pad = true), S(2, 12, 5, 6), S(2, 12, 3, 3)),
+        POOL("mean without padding, 16 channels, one pixel", apply_avg, naive_avg,
+             D(.kernel = 5, .pad = 2, .exclude_pad = true), S(1, 16, 1, 1), S(1, 16, 1, 1)),
+        POOL("mean without padding, even window", apply_avg, naive_avg, D(.kernel = 2, .pad = 1, .exclude_pad = true),
+             S(1, 17, 4, 5), S(1, 17, 3, 3)),
+        POOL("mean, no padding to leave out", apply_avg, naive_avg, D(.kernel = 2, .exclude_pad = true), S(1, 3, 5, 4),
+             S(1, 3, 2, 2)),
+        BOTH("global, not square", D(.global = true), S(2, 3, 5, 4), S(2, 3, 1, 1)),
+        BOTH("global, 12 channels", D(.global = true), S(1, 12, 3, 7), S(1, 12, 1, 1)),
+        BOTH("global, 16 channels, n = 3", D(.global = true), S(3, 16, 4, 4), S(3, 16, 1, 1)),
+        BOTH("global, 17 channels, one row", D(.global = true), S(2, 17, 1, 6), S(2, 17, 1, 1)),
+        BOTH("global, one pixel", D(.global = true), S(2, 1, 1, 1), S(2, 1, 1, 1)),
+        POOL("two consumers, global", apply_twice, naive_twice, D(.global = true), S(2, 3, 3, 4), S(2, 3, 1, 1)),
         POOL("two consumers", apply_twice, naive_twice, D(.kernel = 2, .stride = 1), S(2, 3, 4, 4), S(2, 3, 3, 3)),
         POOL("two consumers, 17 channels", apply_twice, naive_twice, D(.kernel = 3, .stride = 2, .pad = 1),
              S(2, 17, 4, 4), S(2, 17, 2, 2)),
     };
-    const struct CMUnitTest others[] = { trial_test(test_random_shapes), trial_test(test_padding_never_wins),
-                                         ctx_test(test_ties), trial_test(test_modes), ctx_test(test_errors) };
+    const struct CMUnitTest others[] = { trial_test(test_random_shapes),
+                                         trial_test(test_random_global),
+                                         trial_test(test_padding_never_wins),
+                                         ctx_test(test_ties),
+                                         trial_test(test_modes),
+                                         ctx_test(test_errors) };
     return run_formulas(cases, others);
 }

@@ -169,7 +169,8 @@ static void naive_stages(const op_case *c, const double *const *x, double *const
     const int64_t   count = plm_shape_count(full);
     double          mean[64], variance[64];
     memset(stage[CONV], 0, (size_t)count * sizeof(double));
-    naive_conv2d(c->in[0], c->in[1], full, 1, 1, &(bilinear){ .x = x[0], .w = x[1], .y = stage[CONV] });
+    naive_conv2d(c->in[0], c->in[1], full, &(plm_conv2d_op_desc){ .pad = 1 },
+                 &(bilinear){ .x = x[0], .w = x[1], .y = stage[CONV] });
     naive_moments(full, stage[CONV], mean, variance);
     for (int64_t k = 0; k < full.dim[1] && c->user; k++) {
         mean[k]     = running_mean(k);
@@ -177,10 +178,10 @@ static void naive_stages(const op_case *c, const double *const *x, double *const
     }
     naive_normalise(full, stage[CONV], mean, variance, 1e-5, x[2], x[2], stage[NORM]);
     for (int64_t e = 0; e < count; e++) stage[RELU][e] = stage[NORM][e] > 0 ? stage[NORM][e] : 0;
-    naive_pool(true, full, full, 3, 1, 1, stage[RELU], stage[POOL]);
+    naive_pool(true, full, full, &(plm_pool2d_op_desc){ .kernel = 3, .stride = 1, .pad = 1 }, stage[RELU], stage[POOL]);
     for (int64_t e = 0; e < count; e++)
         stage[SUM][e] = stage[POOL][e] + stage[RELU][e] + stage[CONV][e] * stage[POOL][e];
-    naive_pool(false, full, c->out, 2, 2, 0, stage[SUM], stage[HALVED]);
+    naive_pool(false, full, c->out, &(plm_pool2d_op_desc){ .kernel = 2 }, stage[SUM], stage[HALVED]);
 }
 
 enum { MOST = 2 * 17 * 6 * 5 };
@@ -263,7 +264,8 @@ static void naive_flat(const op_case *c, const double *const *x, double *y)
     const plm_shape full = S(c->in[0].dim[0], c->in[1].dim[0], c->in[0].dim[2], c->in[0].dim[3]);
     const plm_shape flat = S(full.dim[0], plm_shape_count(full) / full.dim[0]);
     double         *h    = calloc((size_t)plm_shape_count(full), sizeof *h);
-    naive_conv2d(c->in[0], c->in[1], full, 1, 1, &(bilinear){ .x = x[0], .w = x[1], .y = h });
+    naive_conv2d(c->in[0], c->in[1], full, &(plm_conv2d_op_desc){ .pad = 1 },
+                 &(bilinear){ .x = x[0], .w = x[1], .y = h });
     for (int64_t o = 0; o < plm_shape_count(c->out); o++) y[o] = 0;
     naive_linear(flat, c->in[2], &(bilinear){ .x = h, .w = x[2], .y = y });
     free(h);
