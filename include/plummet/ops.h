@@ -25,10 +25,11 @@ typedef struct {
     int groups;   /* output channels of group i see input channels of group i; 0 means 1    */
 } plm_conv2d_op_desc;
 
-/* y[n,k,i,j] = b[k] + sum over c,p,q of x[n, C(k) + c, i*stride + p*dilation - pad, j*stride + q*dilation - pad] * w[k,c,p,q]
- * (no kernel flip), where C(k) = floor(k / (K/groups)) * c/groups is the first input channel of output channel k's group: 0
- * for one group.  groups = channels is a depthwise convolution.
- *   x [n,c,h,w], w [K,c/groups,r,s], b [K] or plm_none, y [n,K,h',w'] with h' = floor((h + 2*pad - dilation*(r-1) - 1) / stride) + 1
+/* y[n,k,i,j] = b[k] + sum over c,p,q of x[n, first(k) + c, i*stride + p*dilation - pad, j*stride + q*dilation - pad] *
+ * w[k,c,p,q] (no kernel flip), first(k) being the first input channel of output channel k's group: 0 for one group, else
+ * floor(k / (K/groups)) * C/groups.  As many groups as channels make a depthwise convolution.
+ *   x [n,C,h,w], w [K,C/groups,r,s], b [K] or plm_none, y [n,K,h',w']
+ *   with h' = floor((h + 2*pad - dilation*(r-1) - 1) / stride) + 1
  *   PLM_ERR_SHAPE: channels differ or do not divide into groups, or the window is larger than the padded input.
  *   PLM_ERR_ARGUMENT: stride, dilation or groups below 1, pad below 0, or a window wider than 32768.
  *   Source: Dumoulin & Visin 2016, 2.4 and 5.1; groups: Krizhevsky et al. 2012, 3.5, as PyTorch has them. */
@@ -55,11 +56,12 @@ typedef struct {
 } plm_pool2d_op_desc;
 
 /* y[n,c,i,j] = largest, or mean, of x[n, c, i*stride + p - pad, j*stride + q - pad] over 0 <= p, q < kernel.
- *   Padding never wins a maximum.  It counts as zeros in a mean, which divides by kernel^2; with exclude_pad the mean is over
- *   those elements of the window that are in x.
- *   x [n,c,h,w], y [n,c,h',w'] with h' = floor((h + 2*pad - kernel) / stride) + 1; global: y [n,c,1,1], any image, square or not
- *   PLM_ERR_SHAPE: the window is larger than the padded x.  PLM_ERR_ARGUMENT: no kernel, or one beside global; stride below 1,
- *   pad below 0 or above kernel/2, a side above 32768; exclude_pad of a maximum.
+ *   Padding never wins a maximum.  It counts as zeros in a mean, which divides by kernel^2; with exclude_pad the mean is
+ *   over those elements of the window that are in x.
+ *   x [n,c,h,w], y [n,c,h',w'] with h' = floor((h + 2*pad - kernel) / stride) + 1; global: y [n,c,1,1], square or not
+ *   PLM_ERR_SHAPE: the window is larger than the padded x.
+ *   PLM_ERR_ARGUMENT: no kernel, or one beside global; stride below 1, pad below 0 or above kernel/2, a side above 32768;
+ *   exclude_pad of a maximum.
  *   Source: Dumoulin & Visin 2016, 3; global: Lin et al. 2014, "Network in network", 3.2. */
 PLM_API plm_val plm_max_pool2d(plm_val x, const plm_pool2d_op_desc *desc);
 PLM_API plm_val plm_avg_pool2d(plm_val x, const plm_pool2d_op_desc *desc);

@@ -91,8 +91,8 @@ static bool conv2d_prepare(plm_record *r)
     return plm__weighted_prepare(r, &p);
 }
 
-/* dx[n,c,:,:]: dy scattered through w; dw[k,c,p,q] = sum_{n,i,j} dy[n,k,i,j] x[n, C(k) + c, i stride + p dilation - pad, ...];
- * db = sum dy. */
+/* dx[n,c,:,:]: dy scattered through w; dw[k,c,p,q] = sum_{n,i,j} dy[n,k,i,j] x[n, first(k) + c, i stride + p dilation - pad,
+ * ...];  db = sum dy. */
 static bool conv2d_backward(plm_record *r)
 {
     return plm__weighted_backward(r, plm_record_grad_out(r));

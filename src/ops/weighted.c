@@ -5,7 +5,8 @@
  * that is reordered into the home afterwards.
  *
  * oneDNN wants the weights of a grouped convolution under five extents, [g,k/g,c/g,r,s], where ours are [k,c/g,r,s].  Row-major
- * memory is the same for both, so they stay row-major at home, and plm__layout_view sees them under the kernel's extents.  They are small (1/g of dense ones), and so is the cost of the copy. */
+ * memory is the same for both: so they stay row-major at home, and plm__layout_view sees them under the kernel's extents.
+ * They are 1/g of dense ones, and copying them costs little beside the convolution. */
 #include "ops/weighted.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /* agd.c: Automatic Gradient Descent.  Bernstein, Mingard, Huang, Azizan, Yue 2023, arXiv 2304.05187, algorithm 1.
  *
- * Weight layer k of L has s_k = sqrt(d_k / (d_{k-1} T_k)), one matrix per tap of its T_k-tap window; in a grouped convolution one
- * per tap and group, with a norm of its own (our choice: the paper has no groups).  The step is read off the architecture and
- * the gradient's size alone; there is nothing to tune. */
+ * Weight layer k of L has s_k = sqrt(d_k / (d_{k-1} T_k)), one matrix per tap of its T_k-tap window, or, in a grouped
+ * convolution, per tap and group (our choice: the paper has no groups).  The step is read off the architecture and the
+ * gradient's size alone; there is nothing to tune. */
 #include <math.h>
 
 #include "optim/optim.h"

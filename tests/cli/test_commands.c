@@ -59,6 +59,33 @@ static void test_inspect(void **state)
     assert_non_null(strstr(out, "layers 3, depth 3, parameters 3,392"));
 }
 
+static void test_inspect_groups(void **state)
+{
+    (void)state;
+    char       file[1024];
+    plm_ctx   *ctx = plm_ctx_new(NULL);
+    plm_graph *g   = plm_graph_new(ctx);
+    plm_node   h   = plm_nn_input(g, plm_shape_of(6, 5, 5));
+    h = plm_nn_conv2d(h, &(plm_conv2d_desc){ .name = "c", .out = 4, .pad = 2, .dilation = 2, .groups = 2 });
+    plm_graph_output(plm_nn_avg_pool2d(h, &(plm_pool2d_desc){ .name = "all", .global = true }), "y");
+    snprintf(file, sizeof file, "%s", test_path("grouped.safetensors"));
+    const bool saved = plm_graph_init(g, PLM_INIT_AGD) && plm_graph_save(g, file);
+    plm_graph_free(g);
+    plm_ctx_free(ctx);
+    assert_true(saved);
+    assert_int_equal(run("inspect --weights %s --format json", file), 0);
+    cJSON       *o = parsed();
+    const cJSON *l = cJSON_GetArrayItem(cJSON_GetObjectItem(o, "weight_layers"), 0);
+    assert_close(number(l, "groups"), 2, 0, 0);
+    assert_close(number(l, "d_in"), 6, 0, 0);
+    assert_close(number(l, "d_out"), 4, 0, 0);
+    assert_close(number(o, "parameters"), 4 * 3 * 9, 0, 0);
+    assert_close(number(o, "multiply_adds"), 4 * 25 * 3 * 9, 0, 0);
+    cJSON_Delete(o);
+    assert_int_equal(run("inspect --weights %s", file), 0);
+    assert_non_null(strstr(out, "[4,1,1]"));
+}
+
 static void test_evaluate(void **state)
 {
     (void)state;
@@ -364,9 +391,10 @@ static void test_bench_profile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_inspect),           cmocka_unit_test(test_evaluate), cmocka_unit_test(test_predict),
-        cmocka_unit_test(test_predict_bad_input), cmocka_unit_test(test_csv),      cmocka_unit_test(test_first_line),
-        ctx_test(test_predict_overflow),          cmocka_unit_test(test_bench),    cmocka_unit_test(test_bench_profile),
+        cmocka_unit_test(test_inspect),       cmocka_unit_test(test_inspect_groups),    cmocka_unit_test(test_evaluate),
+        cmocka_unit_test(test_predict),       cmocka_unit_test(test_predict_bad_input), cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_first_line),    ctx_test(test_predict_overflow),          cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_profile),
     };
     return cmocka_run_group_tests(tests, train_once, NULL);
 }

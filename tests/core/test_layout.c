@@ -136,6 +136,23 @@ static void test_same(void **state)
     assert_false(plm__layout_same(&one, &other));
 }
 
+/* [4,3,2,2] in two groups: the same place under [2,2,3,2,2]. */
+static void test_view(void **state)
+{
+    (void)state;
+    const plm__layout four = plm__layout_plain(plm_shape_of(4, 3, 2, 2));
+    const plm__layout five = plm__layout_view(&four, plm_shape_of(2, 2, 3, 2, 2));
+    assert_true(plm__layout_is_plain(&five));
+    assert_true(plm_shape_equal(plm__layout_shape(&five), plm_shape_of(2, 2, 3, 2, 2)));
+    for (int64_t k = 0; k < 4; k++)
+        for (int64_t c = 0; c < 3; c++)
+            for (int64_t p = 0; p < 4; p++)
+                assert_int_equal(plm__layout_offset(&five, (const int64_t[]){ k / 2, k % 2, c, p / 2, p % 2 }),
+                                 plm__layout_offset(&four, (const int64_t[]){ k, c, p / 2, p % 2 }));
+    const plm__layout same = blocked(2, 17, 3, 5, 16), seen = plm__layout_view(&same, plm__layout_shape(&same));
+    assert_true(plm__layout_same(&seen, &same)); /* nothing to see otherwise */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_padded_channels),
         cmocka_unit_test(test_weights_in_several_blocks),
         cmocka_unit_test(test_same),
+        cmocka_unit_test(test_view),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,6 +117,22 @@ static void test_conv_weights(void **state)
     }
 }
 
+/* Grouped ones have five extents. */
+static void test_grouped_weights(void **state)
+{
+    static const int64_t cases[][3] = { { 16, 16, 16 }, { 17, 17, 17 }, { 12, 12, 12 }, { 2, 32, 32 }, { 3, 12, 6 } };
+    for (int i = 0; i < 5; i++) {
+        const int64_t groups = cases[i][0], c = cases[i][1], k = cases[i][2];
+        check_weights(*state,
+                      (plm__problem){ .primitive = PLM__CONV2D,
+                                      .src       = plm__layout_any(plm_shape_of(2, c, 6, 7)),
+                                      .weights   = plm__layout_any(plm_shape_of(groups, k / groups, c / groups, 3, 3)),
+                                      .dst       = plm__layout_any(plm_shape_of(2, k, 6, 7)),
+                                      .stride    = 1,
+                                      .pad       = 1 });
+    }
+}
+
 static void test_linear_weights(void **state)
 {
     static const int64_t batches[] = { 1, 16, 100 };
@@ -154,9 +170,16 @@ static void test_reorder_of_two_shapes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        on_bench(test_plain),          on_bench(test_scalar),           on_bench(test_transposed),
-        on_bench(test_channels_last),  on_bench(test_channels_blocked), on_bench(test_conv_weights),
-        on_bench(test_linear_weights), on_bench(test_unreadable),       on_bench(test_reorder_of_two_shapes),
+        on_bench(test_plain),
+        on_bench(test_scalar),
+        on_bench(test_transposed),
+        on_bench(test_channels_last),
+        on_bench(test_channels_blocked),
+        on_bench(test_conv_weights),
+        on_bench(test_linear_weights),
+        on_bench(test_grouped_weights),
+        on_bench(test_unreadable),
+        on_bench(test_reorder_of_two_shapes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,10 @@ static inline plm_graph *whole_network(plm_ctx *ctx)
     plm_graph_scope_end(g);
     x = plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = "down", .out = 4, .kernel = 2, .stride = 2 });
     x = plm_nn_max_pool2d(x, &(plm_pool2d_desc){ .kernel = 3, .stride = 1, .pad = 1 });
-    x = plm_nn_avg_pool2d(x, &(plm_pool2d_desc){ .kernel = 2 });
+    x = plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = "apart", .out = 8, .pad = 2, .dilation = 2, .groups = 2 });
+    x = plm_nn_avg_pool2d(x, &(plm_pool2d_desc){ .kernel = 3, .stride = 1, .pad = 1, .exclude_pad = true });
+    x = plm_nn_add(x, plm_nn_avg_pool2d(x, &(plm_pool2d_desc){ .kernel = 3, .stride = 1, .pad = 1 }));
+    x = plm_nn_avg_pool2d(x, &(plm_pool2d_desc){ .global = true });
     x = plm_nn_flatten(x);
     plm_graph_scope_end(g);
     x = plm_nn_tanh(plm_nn_linear(x, &(plm_linear_desc){ .name = "hidden", .out = 7, .bias = true }), NULL);

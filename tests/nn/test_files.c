@@ -210,7 +210,7 @@ static void test_load_misfits(void **state)
                   NULL, 848);
     assert_false(plm_graph_load(net, path));
     assert_non_null(strstr(plm_ctx_error(ctx), "; missing: layer1.conv1.bias, layer1.0.bn1.running_mean, "
-                                               "layer1.0.bn1.running_var and 7 more"));
+                                               "layer1.0.bn1.running_var and 8 more"));
     assert_non_null(strstr(plm_ctx_error(ctx),
                            "; misshapen: layer1.conv1.weight is F32 [6,3,9], expected F32 [6,3,3,3], "
                            "hidden.bias is F64 [7], expected F32 [7]"));

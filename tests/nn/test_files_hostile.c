@@ -90,6 +90,19 @@ static void test_descriptions(void **state)
           "its \"kernel\" is missing or impossible" },
         { NET(NODE("conv2d", "fc", "[0]", ",\"out\":2,\"kernel\":1,\"stride\":1,\"pad\":0,\"bias\":true")),
           "fc.weight [2,3,1,1], which is not in the file" },
+        { NET(NODE("conv2d", "fc", "[0]",
+                   ",\"out\":2,\"kernel\":1,\"stride\":1,\"pad\":0,\"bias\":true,\"groups\":\"2\"")),
+          "its \"groups\" is missing or impossible" },
+        { NET(NODE("conv2d", "fc", "[0]",
+                   ",\"out\":2,\"kernel\":1,\"stride\":1,\"pad\":0,\"bias\":true,\"groups\":1,\"groups\":1")),
+          "its \"groups\" is missing or impossible" },
+        { NET(NODE("conv2d", "fc", "[0]",
+                   ",\"out\":2,\"kernel\":1,\"stride\":1,\"pad\":0,\"bias\":true,\"dilation\":-1")),
+          "its \"dilation\" is missing or impossible" },
+        { NET(NODE("conv2d", "fc", "[0]", ",\"out\":3,\"kernel\":1,\"stride\":1,\"pad\":0,\"bias\":true,\"groups\":3")),
+          "fc.weight [3,1,1,1], which is not in the file" },
+        { NET(NODE("avg_pool2d", "p", "[0]", ",\"kernel\":0,\"stride\":0,\"pad\":0,\"global\":1")),
+          "its \"global\" is missing or impossible" },
         { NET(NODE("batch_norm", "fc", "[0]", ",\"eps\":1,\"momentum\":1,\"affine\":true")),
           "fc.running_mean [3], which is not in the file" },
         { NET(NODE("relu", "r", "[0]", ",\"scale\":-1")), "relu at r: desc.scale is -1" },
@@ -110,6 +123,36 @@ static void test_descriptions(void **state)
     write_described(NET(FC), "", "");
     plm_graph *net = plm_graph_open(ctx, bad);
     assert_ok(ctx);
+    plm_graph_free(net);
+}
+
+/* As written before convolutions had dilation and groups, and pools exclude_pad and global. */
+static void test_late_fields(void **state)
+{
+    static const char old[] = GRAPH(
+        "[3,4,4]",
+        IN "," NODE("conv2d", "c", "[0]", ",\"out\":2,\"kernel\":3,\"stride\":1,\"pad\":0,\"bias\":false") "," NODE(
+            "avg_pool2d", "p", "[1]", ",\"kernel\":2,\"stride\":1,\"pad\":1"),
+        "{\"node\":2,\"name\":\"y\"}", "[]");
+    char   header[4096] = "{\"__metadata__\":{\"plummet.graph\":\"";
+    float  x[48], y[18], mean = 0;
+    size_t used = strlen(header);
+    for (const char *c = old; *c; c++) {
+        if (*c == '"') header[used++] = '\\';
+        header[used++] = *c;
+    }
+    sprintf(header + used, "\"},%s}", TENSOR("c.weight", "[2,3,3,3]", "[0,216]"));
+    write_tensors(bad, header, NULL, 216);
+    plm_graph *net = plm_graph_open(*state, bad);
+    assert_ok(*state);
+    assert_int_equal(plm_graph_layer(net, 0)->groups, 1);
+    test_fill(x, 48, 4, 0, 1);
+    assert_true(plm_graph_predict(net, x, 1, y)); /* all weights are one number: y's corner is one window, a quarter */
+    for (int c = 0; c < 3; c++)
+        for (int i = 0; i < 9; i++) mean += x[16 * c + i / 3 * 4 + i % 3] / 4;
+    float w[54];
+    assert_true(plm_param_read(plm_graph_param(net, 0), w, 54));
+    assert_close((double)y[0], (double)(w[0] * mean), 0, 1e-5);
     plm_graph_free(net);
 }
 
@@ -301,9 +344,9 @@ static void test_json_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { hostile_test(test_descriptions), hostile_test(test_other_parts),
-                                        hostile_test(test_on_error),     hostile_test(test_cut_off),
-                                        hostile_test(test_lying_length), hostile_test(test_mutations),
-                                        hostile_test(test_json_memory) };
+    const struct CMUnitTest tests[] = { hostile_test(test_descriptions), hostile_test(test_late_fields),
+                                        hostile_test(test_other_parts),  hostile_test(test_on_error),
+                                        hostile_test(test_cut_off),      hostile_test(test_lying_length),
+                                        hostile_test(test_mutations),    hostile_test(test_json_memory) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,6 +38,38 @@ static void test_names_come_from_kind_and_number(void **state)
     assert_ok(f->ctx);
 }
 
+/* d_in and d_out count all channels; macs and fans those that one output sees. */
+static void test_groups(void **state)
+{
+    fixture       *f = *state;
+    const plm_node h = plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .out = 6, .groups = 3, .dilation = 2, .bias = true });
+    assert_ok(f->ctx);
+    const plm_shape  y = plm_node_shape(h), w = plm_param_shape(plm_graph_param_named(f->g, "conv2d0.weight"));
+    const plm_layer *l = plm_graph_layer(f->g, 0);
+    assert_true(plm_shape_equal(y, plm_shape_of(6, 4, 4)));
+    assert_true(plm_shape_equal(w, plm_shape_of(6, 1, 3, 3)));
+    assert_int_equal(l->groups, 3);
+    assert_int_equal(l->d_in, 3);
+    assert_int_equal(l->d_out, 6);
+    assert_int_equal(plm_layer_fan_in(l), 9);
+    assert_int_equal(plm_layer_fan_out(l), 54);
+    assert_int_equal(plm_graph_summary(f->g).macs, 6 * 16 * 9);
+    assert_int_equal(plm_graph_summary(f->g).parameters, 6 * 9 + 6);
+}
+
+static void test_global_pools(void **state)
+{
+    fixture       *f = *state;
+    const plm_node h = plm_nn_conv2d(f->x, &(plm_conv2d_desc){ .out = 5, .kernel = 1 });
+    assert_true(plm_shape_equal(plm_node_shape(plm_nn_max_pool2d(h, &(plm_pool2d_desc){ .global = true })),
+                                plm_shape_of(5, 1, 1)));
+    assert_true(plm_shape_equal(plm_node_shape(plm_nn_avg_pool2d(h, &(plm_pool2d_desc){ .global = true })),
+                                plm_shape_of(5, 1, 1)));
+    const plm_pool2d_desc d = { .kernel = 3, .stride = 2, .pad = 1, .exclude_pad = true };
+    assert_true(plm_shape_equal(plm_node_shape(plm_nn_avg_pool2d(h, &d)), plm_shape_of(5, 4, 4)));
+    assert_ok(f->ctx);
+}
+
 static void test_scopes_nest(void **state)
 {
     fixture *f = *state;
@@ -251,6 +283,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         graph_test(test_names_come_from_kind_and_number),
+        graph_test(test_groups),
+        graph_test(test_global_pools),
         graph_test(test_scopes_nest),
         graph_test(test_names_are_unique),
         graph_test(test_queries_of_a_residual_network),

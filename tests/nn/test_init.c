@@ -114,6 +114,36 @@ static void test_agd_taps_are_semi_orthogonal(void **state)
     assert_true(plm_graph_initialized(f->g));
 }
 
+/* d_out/g x d_in/g for each tap and group; depthwise: numbers of size s. */
+static void test_agd_groups_are_semi_orthogonal(void **state)
+{
+    static const struct {
+        int64_t in, out;
+        int     groups, kernel;
+    } cases[]  = { { 12, 20, 2, 3 }, { 12, 6, 3, 2 }, { 12, 12, 12, 3 }, { 12, 24, 12, 1 } };
+    fixture *f = *state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        plm_graph_free(f->g);
+        const plm_node x = plm_nn_input(f->g = plm_graph_new(f->ctx), plm_shape_of(cases[i].in, 4, 4));
+        plm_graph_output(plm_nn_conv2d(x, &(plm_conv2d_desc){ .name   = "c",
+                                                              .out    = cases[i].out,
+                                                              .kernel = cases[i].kernel,
+                                                              .groups = cases[i].groups }),
+                         NULL);
+        assert_true(plm_graph_init(f->g, PLM_INIT_AGD));
+        const int64_t out = cases[i].out / cases[i].groups, in = cases[i].in / cases[i].groups;
+        const int64_t taps = cases[i].kernel * cases[i].kernel, n = read(f->g, "c.weight", f->a);
+        int64_t       twice = 0;
+        assert_int_equal(n, cases[i].groups * out * in * taps);
+        for (int64_t at = 0; at < n; at += out * in * taps)
+            for (int64_t tap = 0; tap < taps; tap++) {
+                check_tap(f->a + at + tap, out, in, taps, sqrt((double)cases[i].out / (double)(cases[i].in * taps)));
+                twice += at > 0 && out * in > 1 && f->a[at + tap] == f->a[tap];
+            }
+        assert_int_equal(twice, 0); /* each group a draw of its own */
+    }
+}
+
 static void test_pytorch_bounds(void **state)
 {
     fixture *f = *state;
@@ -279,10 +309,15 @@ static void test_reinit_of_each_optimiser(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        init_test(test_agd_taps_are_semi_orthogonal),       init_test(test_pytorch_bounds),
-        init_test(test_norms_start_as_the_identity),        init_test(test_order_and_layout_do_not_matter),
-        init_test(test_threads_do_not_matter_and_seeds_do), init_test(test_optimiser_draws_with_its_own_scheme),
-        init_test(test_optimiser_keeps_what_was_written),   init_test(test_reinit_of_each_optimiser),
+        init_test(test_agd_groups_are_semi_orthogonal),
+        init_test(test_agd_taps_are_semi_orthogonal),
+        init_test(test_pytorch_bounds),
+        init_test(test_norms_start_as_the_identity),
+        init_test(test_order_and_layout_do_not_matter),
+        init_test(test_threads_do_not_matter_and_seeds_do),
+        init_test(test_optimiser_draws_with_its_own_scheme),
+        init_test(test_optimiser_keeps_what_was_written),
+        init_test(test_reinit_of_each_optimiser),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

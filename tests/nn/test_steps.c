@@ -95,6 +95,23 @@ static plm_graph *twelve(plm_ctx *ctx)
     return g;
 }
 
+/* Depthwise, pointwise, grouped, dilated; a mean over what is left of the image. */
+static plm_graph *separable(plm_ctx *ctx)
+{
+    static const plm_conv2d_desc convs[] = { { .out = 12, .pad = 1, .groups = 12 },
+                                             { .out = 32, .kernel = 1 },
+                                             { .out = 32, .pad = 1, .groups = 32, .stride = 2 },
+                                             { .out = 32, .pad = 1, .groups = 2 },
+                                             { .out = 16, .pad = 2, .dilation = 2 } };
+    plm_graph                   *g       = plm_graph_new(ctx);
+    plm_node                     h       = plm_nn_input(g, plm_shape_of(12, 9, 9));
+    for (int i = 0; i < 5; i++) h = plm_nn_relu(plm_nn_batch_norm(plm_nn_conv2d(h, &convs[i]), NULL), NULL);
+    h = plm_nn_avg_pool2d(h, &(plm_pool2d_desc){ .kernel = 3, .stride = 1, .pad = 1, .exclude_pad = true });
+    h = plm_nn_avg_pool2d(h, &(plm_pool2d_desc){ .global = true });
+    plm_graph_output(plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc){ .out = 7 }), "y");
+    return g;
+}
+
 static plm_val output(const training *t, plm_tape *tape, const float *x, int64_t n)
 {
     const plm_shape s     = plm_graph_input_shape(t->net);
@@ -202,6 +219,11 @@ static void test_nothing_new_after_two_rounds_twelve_channels(void **state)
     check_flat(*state, twelve);
 }
 
+static void test_nothing_new_after_two_rounds_separable(void **state)
+{
+    check_flat(*state, separable);
+}
+
 /* ------------------------------------------------------------------ the same bits */
 
 static void test_same_seed_same_bits(void **state)
@@ -299,6 +321,7 @@ int main(void)
         steps_test(test_nothing_new_after_two_rounds_residual),
         steps_test(test_nothing_new_after_two_rounds_vgg),
         steps_test(test_nothing_new_after_two_rounds_twelve_channels),
+        steps_test(test_nothing_new_after_two_rounds_separable),
         steps_test(test_same_seed_same_bits),
         steps_test(test_an_error_midway),
         steps_test(test_graph_freed_before_its_values),

@@ -72,6 +72,21 @@ static inline plm_graph *small_network(plm_ctx *ctx, int64_t width, bool bias)
     return g;
 }
 
+/* [3,4,4] to 4: 3x3 to `width`, depthwise and dilated 3x3, 3x3 and 1x1 in two groups, linear: as many layers as above. */
+static inline plm_graph *small_grouped_network(plm_ctx *ctx, int64_t width)
+{
+    plm_graph            *g     = plm_graph_new(ctx);
+    const plm_conv2d_desc first = { .name = "first", .out = width, .pad = 1 };
+    const plm_conv2d_desc depth = { .name = "depth", .out = width, .pad = 2, .dilation = 2, .groups = (int)width };
+    const plm_conv2d_desc two   = { .name = "two", .out = 2 * width, .pad = 1, .groups = 2 };
+    const plm_conv2d_desc taps1 = { .name = "taps1", .out = 6, .kernel = 1, .groups = 2 };
+    plm_node              h     = plm_nn_input(g, plm_shape_of(3, 4, 4));
+    h                           = plm_nn_conv2d(plm_nn_tanh(plm_nn_conv2d(h, &first), NULL), &depth);
+    h                           = plm_nn_conv2d(plm_nn_conv2d(h, &two), &taps1);
+    plm_graph_output(plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc){ .name = "last", .out = 4 }), "y");
+    return g;
+}
+
 /* Notes the parameters of s->g and reads the weights into s->w. */
 static inline void small_begin(small *s)
 {

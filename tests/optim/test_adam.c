@@ -18,9 +18,9 @@ static void adam_by_hand(small *s, const rates *r, int t)
     }
 }
 
-static void check(small *s, plm_adam_desc d, rates want, int64_t width)
+/* Five steps of s->g. */
+static void steps(small *s, plm_adam_desc d, rates want)
 {
-    s->g = small_network(s->ctx, width, true);
     s->o = plm_adam_new(s->g, &d);
     small_begin(s);
     for (int step = 1; step <= 5; step++) {
@@ -31,6 +31,19 @@ static void check(small *s, plm_adam_desc d, rates want, int64_t width)
         assert_close(plm_optimizer_info(s->o)->eta, want.lr, 0, 0);
         assert_int_equal(plm_optimizer_info(s->o)->step, step);
     }
+}
+
+static void check(small *s, plm_adam_desc d, rates want, int64_t width)
+{
+    s->g = small_network(s->ctx, width, true);
+    steps(s, d, want);
+}
+
+static void test_groups(void **state)
+{
+    small *s = *state;
+    s->g     = small_grouped_network(s->ctx, 12);
+    steps(s, (plm_adam_desc){ .lr = 0.01 }, (rates){ 0.01, 0.9, 0.999, 1e-8, 0, 0 });
 }
 
 static void test_defaults(void **state)
@@ -119,6 +132,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         small_test(test_defaults),
+        small_test(test_groups),
         small_test(test_large),
         small_test(test_own_betas_and_eps),
         small_test(test_betas_of_exactly_zero),

@@ -7,6 +7,13 @@ typedef struct {
     int    L;
 } outcome;
 
+static int64_t groups_of(const small *s, const plm_param *p)
+{
+    if (strcmp(plm_param_name(p), "depth.weight") == 0) return plm_param_shape(p).dim[0];
+    if (strcmp(plm_param_name(p), "two.weight") == 0) return 2;
+    return plm_graph_param_named(s->g, "depth.weight") && strcmp(plm_param_name(p), "taps1.weight") == 0 ? 2 : 1;
+}
+
 static outcome agd_by_hand(small *s, double gain)
 {
     outcome r = { 0 };
@@ -15,11 +22,13 @@ static outcome agd_by_hand(small *s, double gain)
         for (int i = 0; i < s->params; i++) {
             const plm_shape shape = plm_param_shape(s->param[i]);
             if (plm_param_frozen(s->param[i])) continue;
-            const int64_t taps = shape.rank == 4 ? shape.dim[2] * shape.dim[3] : 1, each = shape.dim[0] * shape.dim[1];
-            const double  scale = sqrt((double)shape.dim[0] / (double)(shape.dim[1] * taps));
-            for (int64_t tap = 0; tap < taps; tap++) {
-                double       *w = s->w + s->start[i] + tap, squares = 0;
-                const double *g = s->grad + s->start[i] + tap;
+            const int64_t taps = shape.rank == 4 ? shape.dim[2] * shape.dim[3] : 1, groups = groups_of(s, s->param[i]);
+            const int64_t each  = shape.dim[0] / groups * shape.dim[1]; /* d_k/g x d_{k-1}/g */
+            const double  scale = sqrt((double)shape.dim[0] / (double)(groups * shape.dim[1] * taps));
+            for (int64_t of = 0; of < groups * taps; of++) {
+                const int64_t at = s->start[i] + of / taps * each * taps + of % taps; /* group by group, tap by tap */
+                double       *w = s->w + at, squares = 0;
+                const double *g = s->grad + at;
                 for (int64_t k = 0; k < each; k++) squares += g[k * taps] * g[k * taps];
                 if (pass == 0) r.G += scale * sqrt(squares) / r.L;
                 for (int64_t k = 0; pass == 1 && squares > 0 && k < each; k++)
@@ -31,9 +40,9 @@ static outcome agd_by_hand(small *s, double gain)
     return r;
 }
 
-static void steps_by_hand(small *s, int64_t width, double gain, const char *frozen)
+/* Three steps of s->g. */
+static void steps_by_hand(small *s, double gain, const char *frozen)
 {
-    s->g = small_network(s->ctx, width, false);
     s->o = plm_agd_new(s->g, &(plm_agd_desc){ .gain = gain });
     small_begin(s);
     if (frozen) plm_param_freeze(plm_graph_param_named(s->g, frozen), true);
@@ -42,7 +51,7 @@ static void steps_by_hand(small *s, int64_t width, double gain, const char *froz
         assert_true(plm_optimizer_step(s->o));
         const outcome        want = agd_by_hand(s, gain != 0 ? gain : 1);
         const plm_step_info *info = plm_optimizer_info(s->o);
-        assert_int_equal(want.L, frozen ? 3 : 4);
+        assert_int_equal(want.L, plm_graph_layer_count(s->g) - (frozen != NULL));
         assert_int_equal(info->step, step);
         assert_close(info->G, want.G, 0, 1e-12);
         assert_close(info->eta, want.eta, 0, 1e-12);
@@ -51,30 +60,50 @@ static void steps_by_hand(small *s, int64_t width, double gain, const char *froz
     }
 }
 
+static void dense_by_hand(small *s, int64_t width, double gain, const char *frozen)
+{
+    s->g = small_network(s->ctx, width, false);
+    steps_by_hand(s, gain, frozen);
+}
+
+/* Every tap of every group has a norm of its own; 70 channels: more than one part of a sum. */
+static void test_groups(void **state)
+{
+    static const int64_t widths[] = { 12, 70 };
+    small               *s        = *state;
+    for (int i = 0; i < 2; i++) {
+        plm_optimizer_free(s->o);
+        plm_graph_free(s->g);
+        s->o = NULL;
+        s->g = small_grouped_network(s->ctx, widths[i]);
+        steps_by_hand(s, 0, i ? "two.weight" : NULL);
+    }
+}
+
 static void test_12_channels(void **state)
 {
-    steps_by_hand(*state, 12, 0, NULL);
+    dense_by_hand(*state, 12, 0, NULL);
 }
 
 /* Weights larger than the parts in which sums are taken. */
 static void test_70_channels(void **state)
 {
-    steps_by_hand(*state, 70, 0, NULL);
+    dense_by_hand(*state, 70, 0, NULL);
 }
 
 static void test_gain(void **state)
 {
-    steps_by_hand(*state, 17, 2.5, NULL);
+    dense_by_hand(*state, 17, 2.5, NULL);
 }
 
 static void test_frozen_convolution(void **state)
 {
-    steps_by_hand(*state, 12, 0, "square.weight");
+    dense_by_hand(*state, 12, 0, "square.weight");
 }
 
 static void test_frozen_linear(void **state)
 {
-    steps_by_hand(*state, 12, 0, "last.weight");
+    dense_by_hand(*state, 12, 0, "last.weight");
 }
 
 static void test_gain_scales_the_step_and_nothing_else(void **state)
@@ -214,6 +243,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         small_test(test_12_channels),
+        small_test(test_groups),
         small_test(test_70_channels),
         small_test(test_gain),
         small_test(test_frozen_convolution),

@@ -13,9 +13,9 @@ static void sgd_by_hand(small *s, const plm_sgd_desc *d)
     }
 }
 
-static void check(small *s, plm_sgd_desc d, int64_t width)
+/* Five steps of s->g. */
+static void steps(small *s, plm_sgd_desc d)
 {
-    s->g = small_network(s->ctx, width, true);
     s->o = plm_sgd_new(s->g, &d);
     small_begin(s);
     for (int step = 1; step <= 5; step++) {
@@ -30,6 +30,19 @@ static void check(small *s, plm_sgd_desc d, int64_t width)
         assert_true(isnan(info->G));
         if (d.clip_norm > 0) assert_true(step > 1 || norm > d.clip_norm); /* else the case tests nothing */
     }
+}
+
+static void check(small *s, plm_sgd_desc d, int64_t width)
+{
+    s->g = small_network(s->ctx, width, true);
+    steps(s, d);
+}
+
+static void test_groups(void **state)
+{
+    small *s = *state;
+    s->g     = small_grouped_network(s->ctx, 12);
+    steps(s, (plm_sgd_desc){ .lr = 0.05, .momentum = 0.9, .weight_decay = 0.1 });
 }
 
 static void test_plain(void **state)
@@ -140,6 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         small_test(test_plain),
+        small_test(test_groups),
         small_test(test_large),
         small_test(test_momentum),
         small_test(test_nesterov),
