@@ -5,30 +5,57 @@ typedef struct {
     const char    *name;
     plm__primitive primitive;
     int64_t        n, c, h, w;
-    int            kernel, stride, pad;
+    int            kernel, stride, pad; /* kernel 0: the whole image */
+    int            exclude_pad;
 } pool_case;
 
 static const pool_case pool_cases[] = {
-    { "max pool, 2 by 2", PLM__MAX_POOL, 2, 16, 8, 6, 2, 2, 0 },
-    { "max pool, 3 by 2, padded, odd", PLM__MAX_POOL, 2, 17, 9, 7, 3, 2, 1 },
-    { "max pool, 3 channels", PLM__MAX_POOL, 1, 3, 7, 5, 2, 2, 0 },
-    { "max pool, 12 channels, overlapping", PLM__MAX_POOL, 2, 12, 6, 5, 3, 1, 1 },
-    { "max pool, one channel", PLM__MAX_POOL, 3, 1, 5, 5, 5, 1, 0 },
-    { "average pool, 2 by 2", PLM__AVG_POOL, 2, 16, 8, 6, 2, 2, 0 },
-    { "average pool, 3 by 2, padded, odd", PLM__AVG_POOL, 2, 17, 9, 7, 3, 2, 1 },
-    { "average pool, whole image", PLM__AVG_POOL, 2, 12, 4, 4, 4, 1, 0 },
-    { "average pool, 3 channels", PLM__AVG_POOL, 1, 3, 7, 5, 3, 1, 1 },
+    { "max pool, 2 by 2", PLM__MAX_POOL, 2, 16, 8, 6, 2, 2, 0, 0 },
+    { "max pool, 3 by 2, padded, odd", PLM__MAX_POOL, 2, 17, 9, 7, 3, 2, 1, 0 },
+    { "max pool, 3 channels", PLM__MAX_POOL, 1, 3, 7, 5, 2, 2, 0, 0 },
+    { "max pool, 12 channels, overlapping", PLM__MAX_POOL, 2, 12, 6, 5, 3, 1, 1, 0 },
+    { "max pool, one channel", PLM__MAX_POOL, 3, 1, 5, 5, 5, 1, 0, 0 },
+    { "average pool, 2 by 2", PLM__AVG_POOL, 2, 16, 8, 6, 2, 2, 0, 0 },
+    { "average pool, 3 by 2, padded, odd", PLM__AVG_POOL, 2, 17, 9, 7, 3, 2, 1, 0 },
+    { "average pool, whole image", PLM__AVG_POOL, 2, 12, 4, 4, 4, 1, 0, 0 },
+    { "average pool, 3 channels", PLM__AVG_POOL, 1, 3, 7, 5, 3, 1, 1, 0 },
+    { "average pool without padding, 17 channels", PLM__AVG_POOL, 2, 17, 9, 7, 3, 2, 1, 1 },
+    { "average pool without padding, 12 channels, even", PLM__AVG_POOL, 2, 12, 4, 7, 2, 1, 1, 1 },
+    { "average pool without padding, 16 channels", PLM__AVG_POOL, 1, 16, 5, 5, 5, 1, 2, 1 },
+    { "average pool, global, 12 channels", PLM__AVG_POOL, 2, 12, 5, 7, 0, 1, 0, 0 },
+    { "average pool, global, 16 channels", PLM__AVG_POOL, 2, 16, 7, 7, 0, 1, 0, 0 },
+    { "max pool, global, 17 channels", PLM__MAX_POOL, 2, 17, 3, 4, 0, 1, 0, 0 },
+    { "max pool, global, one channel", PLM__MAX_POOL, 1, 1, 6, 1, 0, 1, 0, 0 },
 };
+
+static int64_t tall(const pool_case *t)
+{
+    return t->kernel ? t->kernel : t->h;
+}
+
+static int64_t wide(const pool_case *t)
+{
+    return t->kernel ? t->kernel : t->w;
+}
+
+/* How many elements of the window at (i, j) count in its mean. */
+static double counting(const pool_case *t, int64_t i, int64_t j)
+{
+    int64_t inside = 0;
+    for (int64_t p = i; p < i + tall(t); p++)
+        for (int64_t q = j; q < j + wide(t); q++) inside += p >= 0 && p < t->h && q >= 0 && q < t->w;
+    return t->exclude_pad ? (double)inside : (double)(tall(t) * wide(t));
+}
 
 static void naive_pool(const pool_case *t, int64_t oh, int64_t ow, const float *x, const float *dy, double *y,
                        double *dx)
 {
-    double area = (double)t->kernel * t->kernel;
     for (int64_t yi = 0; yi < t->n * t->c * oh * ow; yi++) {
-        int64_t image = yi / (oh * ow), best = -1;
-        for (int64_t p = 0; p < t->kernel; p++)
-            for (int64_t q = 0; q < t->kernel; q++) {
-                int64_t i = yi / ow % oh * t->stride + p - t->pad, j = yi % ow * t->stride + q - t->pad;
+        int64_t image = yi / (oh * ow), top = yi / ow % oh * t->stride - t->pad, left = yi % ow * t->stride - t->pad;
+        int64_t best = -1;
+        double  area = counting(t, top, left);
+        for (int64_t i = top; i < top + tall(t); i++)
+            for (int64_t j = left; j < left + wide(t); j++) {
                 if (i < 0 || i >= t->h || j < 0 || j >= t->w) continue;
                 int64_t xi = (image * t->h + i) * t->w + j;
                 if (t->primitive == PLM__AVG_POOL) {
@@ -48,16 +75,17 @@ static void test_pool(void **state)
 {
     bench           *b = *state;
     const pool_case *t = b->now;
-    int64_t oh = (t->h + 2 * t->pad - t->kernel) / t->stride + 1, ow = (t->w + 2 * t->pad - t->kernel) / t->stride + 1;
-    int64_t xs = t->n * t->c * t->h * t->w, ys = t->n * t->c * oh * ow;
+    int64_t      oh = (t->h + 2 * t->pad - tall(t)) / t->stride + 1, ow = (t->w + 2 * t->pad - wide(t)) / t->stride + 1;
+    int64_t      xs = t->n * t->c * t->h * t->w, ys = t->n * t->c * oh * ow;
     const float *x = bench_random(b, xs, 1), *dy = bench_random(b, ys, 2);
 
-    plm__problem p = { .primitive = t->primitive,
-                       .src       = plm__layout_any(plm_shape_of(t->n, t->c, t->h, t->w)),
-                       .dst       = plm__layout_any(plm_shape_of(t->n, t->c, oh, ow)),
-                       .kernel    = t->kernel,
-                       .stride    = t->stride,
-                       .pad       = t->pad };
+    plm__problem p = { .primitive   = t->primitive,
+                       .src         = plm__layout_any(plm_shape_of(t->n, t->c, t->h, t->w)),
+                       .dst         = plm__layout_any(plm_shape_of(t->n, t->c, oh, ow)),
+                       .kernel      = t->kernel,
+                       .stride      = t->stride,
+                       .pad         = t->pad,
+                       .exclude_pad = t->exclude_pad };
     assert_true(plm__negotiate(b->ctx, &p, (plm__needs){ .data = true }));
     plm__kernel *forward  = bench_kernel(b, &p);
     plm__problem other    = p;

@@ -208,15 +208,21 @@ static void naive_computed_weight(const op_case *c, const double *const *x, doub
 
 /* ------------------------------------------------------------------ Winograd's algorithm */
 
+static plm__problem suitable(void)
+{
+    const plm__problem p = { .primitive = PLM__CONV2D,
+                             .src       = plm__layout_any(S(2, 32, 8, 8)),
+                             .weights   = plm__layout_any(S(32, 32, 3, 3)),
+                             .dst       = plm__layout_any(S(2, 32, 8, 8)),
+                             .stride    = 1,
+                             .pad       = 1 };
+    return p;
+}
+
 /* Does oneDNN have it here? */
 static bool has_winograd(plm_ctx *ctx)
 {
-    plm__problem p = { .primitive = PLM__CONV2D,
-                       .src       = plm__layout_any(S(2, 32, 8, 8)),
-                       .weights   = plm__layout_any(S(32, 32, 3, 3)),
-                       .dst       = plm__layout_any(S(2, 32, 8, 8)),
-                       .stride    = 1,
-                       .pad       = 1 };
+    plm__problem p = suitable();
     assert_true(plm__enter(ctx, "a test"));
     const bool ok = plm__negotiate(ctx, &p, (plm__needs){ .data = true, .weights = true });
     plm__leave(ctx);
@@ -271,6 +277,24 @@ static int check_winograd(trial *t, const conv *of, uint64_t seed)
     assert_true(relative_error(t->got, t->want[1], plm_shape_count(of->w)) < 3e-6);
     plm_tape_free(tape);
     return used;
+}
+
+/* Dense and ungrouped, even where the context asks for Winograd. */
+static void test_winograd_rule(void **state)
+{
+    static const plm_conv_algorithm wishes[] = { PLM_CONV_AUTO, PLM_CONV_WINOGRAD };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        plm_ctx     *ctx   = plm_ctx_new(&(plm_ctx_desc){ .conv = wishes[i] });
+        plm__problem apart = suitable(), grouped = suitable(), dense = suitable();
+        apart.dilation     = 2;
+        grouped.weights    = plm__layout_any(S(2, 16, 16, 3, 3));
+        dense.dilation     = 1;
+        const bool suits[] = { plm__winograd_suits(ctx, &dense), plm__winograd_suits(ctx, &apart),
+                               plm__winograd_suits(ctx, &grouped) };
+        plm_ctx_free(ctx);
+        assert_true(suits[0] && !suits[1] && !suits[2]);
+    }
 }
 
 /* Forced: every 3x3 window of stride 1 that oneDNN has Winograd's kernels for, and no dilated or grouped one. */
@@ -482,6 +506,7 @@ int main(void)
                                          trial_test(test_frozen),
                                          ctx_test(test_errors),
                                          trial_test(test_winograd),
+                                         cmocka_unit_test(test_winograd_rule),
                                          cmocka_unit_test(test_kth_allocation_fails) };
     return run_formulas(cases, others);
 }
