@@ -61,7 +61,10 @@ typedef struct {
 PLM_API plm_tape *plm_tape_new(plm_ctx *ctx, const plm_tape_desc *desc);
 PLM_API void      plm_tape_reset(plm_tape *tape); /* forgets all values, keeps the memory for the next step */
 PLM_API void      plm_tape_free(plm_tape *tape);
-PLM_API plm_ctx  *plm_tape_ctx(const plm_tape *tape);
+/* The step that random ops (plm_dropout) draw for: 0 on a new tape, one more after each reset.  A loop that takes up an
+ * earlier training sets it, and gets the draws of that training. */
+PLM_API void     plm_tape_set_step(plm_tape *tape, uint64_t step);
+PLM_API plm_ctx *plm_tape_ctx(const plm_tape *tape);
 
 typedef struct {
     bool        grad; /* compute the gradient of this input too */

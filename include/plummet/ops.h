@@ -48,6 +48,17 @@ PLM_API plm_val plm_batch_norm(plm_val x, plm_val scale, plm_val shift, plm_para
                                const plm_batch_norm_op_desc *desc);
 
 typedef struct {
+    int    axes; /* how many of the last axes are normalised together; 0 means 1 */
+    double eps;  /* 0 means 1e-5                                                 */
+} plm_layer_norm_op_desc;
+
+/* y = (x - mean) / sqrt(var + eps) * scale + shift, mean and population variance over the last `axes` axes of x; scale and
+ * shift have the shape of those axes, both or neither (plm_none).  The same in training and evaluation.
+ *   PLM_ERR_SHAPE: scale or shift of another shape.  PLM_ERR_ARGUMENT: axes not in 1 to x's number of axes.
+ *   Source: Ba, Kiros & Hinton 2016, equation 4. */
+PLM_API plm_val plm_layer_norm(plm_val x, plm_val scale, plm_val shift, const plm_layer_norm_op_desc *desc);
+
+typedef struct {
     int  kernel;      /* side of the square window; required, unless global           */
     int  stride;      /* 0 means kernel                                               */
     int  pad;         /* on EACH side, at most kernel/2; 0 means none                 */
@@ -89,6 +100,32 @@ typedef struct {
 } plm_relu_op_desc;
 PLM_API plm_val plm_relu(plm_val                 x,
                          const plm_relu_op_desc *desc); /* y = scale max(x, 0); derivative 0 at 0; nan stays nan */
+
+typedef struct {
+    bool tanh; /* y = x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 instead, within 5e-4 */
+} plm_gelu_op_desc;
+/* y = x Phi(x), Phi the distribution function of the normal distribution.   Source: Hendrycks & Gimpel 2016. */
+PLM_API plm_val plm_gelu(plm_val x, const plm_gelu_op_desc *desc);
+
+typedef struct {
+    double slope; /* 0 means 0.01   (PLM_ZERO: 0) */
+} plm_leaky_relu_op_desc;
+/* y = x where x > 0, else slope x; derivative `slope` at 0.   Source: Maas et al. 2013. */
+PLM_API plm_val plm_leaky_relu(plm_val x, const plm_leaky_relu_op_desc *desc);
+
+/* y = min(max(x, low), high); derivative 1 where low <= x <= high, else 0; nan stays nan.  An infinite bound is none.
+ *   PLM_ERR_ARGUMENT: low > high, or one of them is nan. */
+PLM_API plm_val plm_clamp(plm_val x, double low, double high);
+
+/* y = a where cond != 0, else b; NumPy broadcasting of all three.  The gradient of cond is 0. */
+PLM_API plm_val plm_where(plm_val cond, plm_val a, plm_val b);
+
+typedef struct {
+    double p; /* probability of becoming 0, below 1; 0 means 0.5   (PLM_ZERO: 0) */
+} plm_dropout_op_desc;
+/* Training: y = 0 with probability p, else x / (1 - p), drawn from (context seed, module name, tape's step, element); see
+ * plm_tape_set_step.  Two uses of one module in one step draw the same.  Evaluation: y = x.   Source: Srivastava et al. 2014. */
+PLM_API plm_val plm_dropout(plm_val x, const plm_dropout_op_desc *desc);
 
 /* Along one axis; negative axes count from the end.  The maximum is taken out first, so large inputs are safe. */
 PLM_API plm_val plm_softmax(plm_val x, int axis);

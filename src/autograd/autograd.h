@@ -95,8 +95,10 @@ struct plm_record {
 struct plm__list {
     plm_ctx    *ctx;
     bool        eval, no_grad;
-    bool        dry;  /* a plan */
-    const char *node; /* name for the records being appended; NULL: eager */
+    bool        dry;   /* a plan */
+    const char *node;  /* name for the records being appended; NULL: eager */
+    uint64_t    step;  /* of a tape: what random ops draw for                      */
+    int         draws; /* random ops outside of graphs in this step */
     plm__value *value;
     int         values, value_capacity;
     plm_record *record;

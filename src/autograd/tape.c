@@ -14,6 +14,8 @@ static void reset(plm_tape *tape)
     plm__list_clear(&tape->list);
     tape->done = false;
     tape->pass++;
+    tape->list.step++;
+    tape->list.draws = 0;
 }
 
 static void reset_all(plm_ctx *ctx, void *state)
@@ -46,6 +48,8 @@ plm_tape *plm_tape_new(plm_ctx *ctx, const plm_tape_desc *desc)
         ctx->floor[PLM__FLOOR_AUTOGRAD].reset = reset_all;
     }
     tape->in_use       = true;
+    tape->list.step    = 0;
+    tape->list.draws   = 0;
     tape->list.eval    = desc && desc->eval;
     tape->list.no_grad = desc && desc->no_grad;
     return tape;
@@ -54,6 +58,11 @@ plm_tape *plm_tape_new(plm_ctx *ctx, const plm_tape_desc *desc)
 void plm_tape_reset(plm_tape *tape)
 {
     if (tape) reset(tape);
+}
+
+void plm_tape_set_step(plm_tape *tape, uint64_t step)
+{
+    if (tape) tape->list.step = step;
 }
 
 void plm_tape_free(plm_tape *tape)

@@ -54,6 +54,12 @@ void plm__leave(plm_ctx *ctx);
 bool plm__fail(plm_ctx *ctx, plm_status status, const char *fmt, ...) PLM_PRINTF(3, 4); /* always false */
 bool plm__vfail(plm_ctx *ctx, plm_status status, const char *fmt, va_list args) PLM_PRINTF(3, 0);
 
+/* A field of a desc: what zero means there unless it was given, and PLM_ZERO as zero itself. */
+static inline double plm__or(double given, double standard)
+{
+    return given == 0 ? standard : given == PLM_ZERO ? 0 : given;
+}
+
 double plm__seconds(void); /* of a clock that only goes forward */
 
 /* ------------------------------------------------------------------ memory */
@@ -131,7 +137,8 @@ typedef enum {
     PLM__RANDOM_SHUFFLE,
     PLM__RANDOM_SPLIT,
     PLM__RANDOM_CHECK,
-    PLM__RANDOM_DATA
+    PLM__RANDOM_DATA,
+    PLM__RANDOM_DROPOUT
 } plm__purpose;
 plm__key plm__random_key(uint64_t seed, plm__purpose purpose, const char *name, uint64_t step); /* name may be NULL */
 uint64_t plm__random_bits(plm__key key, uint64_t element);

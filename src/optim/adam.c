@@ -31,19 +31,14 @@ static void delta(const plm_optimizer *o, const plm__entry *e, int64_t start, in
 
 static const plm__optimizer_kind adam = { .name = "adam", .init = PLM_INIT_PYTORCH, .begin = begin, .delta = delta };
 
-static double or_default(double given, double otherwise)
-{
-    return given == 0 ? otherwise : given == PLM_ZERO ? 0 : given;
-}
-
 plm_optimizer *plm_adam_new(plm_graph *g, const plm_adam_desc *desc)
 {
     plm_adam_desc d = desc ? *desc : (plm_adam_desc){ 0 };
     if (!g) return NULL;
-    d.lr    = or_default(d.lr, 1e-3);
-    d.beta1 = or_default(d.beta1, 0.9);
-    d.beta2 = or_default(d.beta2, 0.999);
-    d.eps   = or_default(d.eps, 1e-8);
+    d.lr    = plm__or(d.lr, 1e-3);
+    d.beta1 = plm__or(d.beta1, 0.9);
+    d.beta2 = plm__or(d.beta2, 0.999);
+    d.eps   = plm__or(d.eps, 1e-8);
     if (!((float)d.lr > 0 && isfinite((float)d.lr)) || !(d.beta1 >= 0 && d.beta1 < 1) ||
         !(d.beta2 >= 0 && d.beta2 < 1) || !((float)d.eps > 0 && isfinite((float)d.eps)) ||
         !(d.weight_decay >= 0 && isfinite((float)d.weight_decay)))

@@ -82,6 +82,7 @@ static bool run_epoch(training *t, plm_epoch *row)
     plm_loader_seek(t->loader, train ? t->epoch - 1 : 0);
     for (; plm_loader_next(t->loader, &batch); seen++) {
         t->step += train;
+        if (train) plm_tape_set_step(t->tape, (uint64_t)t->step); /* whatever ran before */
         if (!forward_backward(t, &batch, &loss, &acc)) return say_where(t);
         if (!(train ? plm_optimizer_step(t->opt) : plm_optimizer_probe(t->opt))) return say_where(t);
         plm_tape_reset(t->tape);

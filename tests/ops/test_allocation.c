@@ -10,10 +10,13 @@ static const int64_t label[2] = { 0, 2 };
 /* Broadcasting both ways, views, copies, reductions, saved inputs and outputs, and a parameter. */
 static bool step(plm_tape *tape, plm_param *p, float *loss)
 {
+    plm_tape_set_step(tape, 1); /* dropout draws the same each time */
     const plm_val in =
         plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3), x), &(plm_input_desc){ .grad = true });
     const plm_val w = plm_tape_param(tape, p);
-    const plm_val h = plm_relu(plm_add(plm_mul(in, w), plm_tanh(in)), NULL);
+    const plm_val c = plm_where(plm_relu(in, NULL), plm_leaky_relu(w, NULL), plm_clamp(in, -1, 1));
+    const plm_val n = plm_layer_norm(plm_dropout(plm_gelu(c, NULL), NULL), w, w, NULL);
+    const plm_val h = plm_relu(plm_add(plm_mul(in, w), plm_tanh(n)), NULL);
     const plm_val m = plm_mean(h, &(plm_reduce_desc){ .axes = (int[]){ 0 }, .count = 1, .keep = true });
     const plm_val d = plm_div(plm_sub(h, m), plm_exp(plm_scale(m, -0.5)));
     const plm_val t = plm_transpose(plm_reshape(d, plm_shape_of(3, 2)), (int[]){ 1, 0 });

@@ -51,10 +51,36 @@ static plm_val root(plm_val x)
     return plm_sqrt(plm_square(x));
 }
 
-static plm_val (*const unary[])(plm_val)           = { root2_relu, third, root, plm_abs, plm_tanh, plm_square };
+static plm_val exact_gelu(plm_val x)
+{
+    return plm_gelu(x, NULL);
+}
+
+static plm_val tanh_gelu(plm_val x)
+{
+    return plm_gelu(x, &(plm_gelu_op_desc){ .tanh = true });
+}
+
+static plm_val leaky(plm_val x)
+{
+    return plm_leaky_relu(x, NULL);
+}
+
+static plm_val clamp_around_zero(plm_val x)
+{
+    return plm_clamp(x, -1, 0.5);
+}
+
+static plm_val clamp_above_zero(plm_val x)
+{
+    return plm_clamp(x, 0.5, 1);
+}
+
+static plm_val (*const unary[])(plm_val)           = { root2_relu, third,      root,      plm_abs, plm_tanh,
+                                                       plm_square, exact_gelu, tanh_gelu, leaky,   clamp_around_zero };
 static plm_val (*const binary[])(plm_val, plm_val) = { plm_add, plm_sub, plm_mul };
 /* These are not 0 at 0: they must come back to row-major memory first. */
-static plm_val (*const unpadded[])(plm_val) = { plm_exp, plm_sigmoid };
+static plm_val (*const unpadded[])(plm_val) = { plm_exp, plm_sigmoid, clamp_above_zero };
 
 /* nChw16c */
 static plm__layout blocked_by_16(plm_shape s)
@@ -85,16 +111,19 @@ static int64_t nonzero_padding(const plm__layout *l, const float *x)
     return count - wrong; /* all that is not zero, less the logical part of it */
 }
 
+enum {
+    EXPRESSIONS = sizeof unary / sizeof *unary + sizeof binary / sizeof *binary + sizeof unpadded / sizeof *unpadded + 1
+};
+
 static plm_val expression(fixture *f, plm_tape *tape, int which)
 {
     const int     unaries = (int)(sizeof unary / sizeof *unary), binaries = (int)(sizeof binary / sizeof *binary);
     const plm_val p = plm_tape_param(tape, f->p), q = plm_tape_param(tape, f->q);
     if (which < unaries) return plm_add(unary[which](p), q);
     if (which < unaries + binaries) return plm_mul(binary[which - unaries](p, q), p);
-    if (which < unaries + binaries + 2) return plm_mul(unpadded[which - unaries - binaries](p), q);
+    if (which < EXPRESSIONS - 1) return plm_mul(unpadded[which - unaries - binaries](p), q);
     return plm_add(plm_div(p, plm_exp(q)), p);
 }
-enum { EXPRESSIONS = 6 + 3 + 2 + 1 };
 
 static void gradients(fixture *f, int which, float *value, float *grad, int64_t n)
 {
