@@ -147,6 +147,20 @@ PLM_API plm_val plm_flatten(plm_val x);
 /* y's axis i is x's axis perm[i]; `perm` has as many entries as x has axes. */
 PLM_API plm_val plm_transpose(plm_val x, const int *perm);
 
+/* x[0], x[1] ... x[n-1] side by side along an axis, n in 1 .. PLM_MAX_INPUTS; a negative axis counts from the end.
+ *   Shapes of one rank that differ along this axis only; y's extent along it is the sum of theirs.  dx[i] is the slice of dy
+ *   where x[i] stands.  PLM_ERR_SHAPE: another extent differs; PLM_ERR_ARGUMENT: no such axis, or too many operands.
+ *   Source: NumPy's concatenate. */
+PLM_API plm_val plm_concat(const plm_val *x, int n, int axis);
+/* Elements start .. stop-1 along an axis.  Negative numbers count from the end, as in Python's x[start:stop]; unlike there a
+ * range that is empty or leaves the axis is an error (PLM_ERR_ARGUMENT).  dx is dy with zeros around it. */
+PLM_API plm_val plm_slice(plm_val x, int axis, int64_t start, int64_t stop);
+
+/* y[i..., :] = w[indices[i...], :].   w [num,dim], indices i64 of rank 0 to PLM_MAX_RANK-1 (copied), y [indices..., dim].
+ *   dw[k] is the sum of dy over the places with index k, in double and in their order: the same bits for any thread count.
+ *   PLM_ERR_ARGUMENT: an index outside 0..num-1; the sentence says where. */
+PLM_API plm_val plm_embedding(plm_val w, plm_tensor indices);
+
 /* ------------------------------------------------------------------ losses: scalars */
 
 /* mean over all elements of (f - y)^2; f and y of one shape. */

@@ -154,6 +154,9 @@ static inline plm__value *plm__out(const plm_record *r)
  * weight (i > 0 of a negotiating op), it is read through its derived copy (one such input per record, and its gradient is
  * written in the home layout). */
 bool plm__record_want(plm_record *r, int i, const plm__layout *layout);
+/* The same by a reorder record, whatever the input is: for ops that have no weights, so any number of their inputs may be
+ * parameters. */
+bool plm__record_reorder(plm_record *r, int i, const plm__layout *layout);
 void plm__record_set_layout(plm_record *r, const plm__layout *out);
 
 /* In `backward`, instead of plm_record_grad_in. */

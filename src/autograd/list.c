@@ -80,6 +80,11 @@ int32_t plm__list_reordered(plm__list *l, int32_t id, const plm__layout *layout)
     return plm__list_apply(l, &plm__op_reorder, &attr, sizeof attr, &id, 1);
 }
 
+bool plm__record_reorder(plm_record *r, int i, const plm__layout *layout)
+{
+    return (r->in[i] = plm__list_reordered(r->list, r->in[i], layout)) >= 0;
+}
+
 bool plm__record_want(plm_record *r, int i, const plm__layout *layout)
 {
     if (i > 0 && plm__in(r, i)->param && r->op->layout == PLM_LAYOUT_NEGOTIATED) {
@@ -87,7 +92,7 @@ bool plm__record_want(plm_record *r, int i, const plm__layout *layout)
         r->copied  = i + 1;
         return true;
     }
-    return (r->in[i] = plm__list_reordered(r->list, r->in[i], layout)) >= 0;
+    return plm__record_reorder(r, i, layout);
 }
 
 void plm__record_set_layout(plm_record *r, const plm__layout *out)

@@ -76,6 +76,10 @@ bool plm__kernel_run(plm_ctx *ctx, plm__kernel *k, const plm__args *args); /* re
 /* Copies between layouts of one shape; writes zeros into dst's padding. */
 bool plm__reorder(plm_ctx *ctx, const plm__layout *from, const void *src, const plm__layout *to, void *dst);
 
+/* The layout of `l`'s kind for another shape: nChw16c (or another block of channels), nhwc; of any other kind: row-major.  All
+ * its strides are those of the kind, also where an extent of 1 makes them meaningless. */
+plm__layout plm__layout_like(const plm__layout *l, plm_shape s);
+
 /* Chooses the activation layout of an op for all its passes together.  `p` describes the forward pass; its src and dst
  * layouts are taken for their shapes only, except that `p->src` (if not ANY) is tried first when `keep_src`.  Candidates in
  * a fixed order: [Winograd in nChw16c, where plm__winograd_suits,] [p->src as it is,] oneDNN's own forward choice, nChw16c,

@@ -203,3 +203,13 @@ plm__layout plm__layout_channels_blocked(plm_shape s, int32_t b)
     l.stride[0]   = l.padded[1] * s.dim[3] * s.dim[2];
     return l;
 }
+
+plm__layout plm__layout_like(const plm__layout *l, plm_shape s)
+{
+    if (l->rank == 4 && s.rank == 4) {
+        const plm__layout last = plm__layout_channels_last(plm__layout_shape(l));
+        if (l->blocks == 1 && l->axis[0] == 1) return plm__layout_channels_blocked(s, l->block[0]);
+        if (plm__layout_same(l, &last) && !plm__layout_is_plain(l)) return plm__layout_channels_last(s);
+    }
+    return plm__layout_plain(s);
+}

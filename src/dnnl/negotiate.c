@@ -19,16 +19,10 @@ static bool is_any(const plm__layout *l)
     return l->blocks == PLM__ANY;
 }
 
-/* Like `l` for another shape: nChw16c for the source means nChw16c for the destination, nhwc means nhwc. */
+/* nChw16c for the source means nChw16c for the destination, nhwc means nhwc. */
 static plm__layout same_kind(const plm__layout *l, plm_shape s)
 {
-    if (plm_shape_equal(plm__layout_shape(l), s)) return *l;
-    if (l->rank == 4 && s.rank == 4) {
-        plm__layout last = plm__layout_channels_last(plm__layout_shape(l));
-        if (l->blocks == 1 && l->axis[0] == 1) return plm__layout_channels_blocked(s, l->block[0]);
-        if (plm__layout_same(l, &last) && !plm__layout_is_plain(l)) return plm__layout_channels_last(s);
-    }
-    return plm__layout_plain(s);
+    return plm_shape_equal(plm__layout_shape(l), s) ? *l : plm__layout_like(l, s);
 }
 
 static int list_candidates(const plm__problem *p, bool keep_src, candidate list[MAX_CANDIDATES])

@@ -69,6 +69,8 @@ static inline int64_t plm__window_places(int64_t extent, int64_t window, int64_t
 plm_val plm__linear_relu(plm_val x, plm_val w, plm_val b, double relu);
 plm_val plm__batch_norm_relu(plm_val x, plm_val scale, plm_val shift, plm_param *running_mean, plm_param *running_var,
                              const plm_batch_norm_op_desc *desc, double relu);
+/* plm_embedding with the indices in a value: whole numbers as floats; another one is an error when it runs. */
+plm_val plm__embedding_of(plm_val w, plm_val x);
 /* The home layout of a weight: what forward training at batch 128 picks.  conv2d: x is the shape of its input; `first`: no
  * gradient of the input will be asked for; grouped weights stay row-major (ops/weighted.c says why). */
 bool plm__linear_home(plm_ctx *ctx, plm_shape weight, plm__layout *home);
@@ -84,6 +86,18 @@ void plm__relu_backward(const float *y, const float *dy, float *dx, int64_t n, f
 
 /* Do labels belong to f: f [n,c], labels [n] i64 in 0..c-1?  Otherwise fails with "WHO: ...". */
 bool plm__labels_check(plm_ctx *ctx, const char *who, plm_shape f, plm_tensor labels);
+
+/* y: the shape of x[0], x[1], ... side by side along an axis, which x[0] has.  The first operand whose other extents are not
+ * those of x[0]; 0: all fit. */
+int plm__concat_shape(const plm_shape *x, int n, int axis, plm_shape *y);
+
+/* Both counted from the end if negative; false: not 0 <= start < stop <= extent. */
+static inline bool plm__slice_range(int64_t extent, int64_t *start, int64_t *stop)
+{
+    if (*start < 0) *start += extent;
+    if (*stop < 0) *stop += extent;
+    return *start >= 0 && *start < *stop && *stop <= extent;
+}
 
 /* The axis counted from the end if negative; false: there is no such axis. */
 static inline bool plm__axis(int *axis, int rank)

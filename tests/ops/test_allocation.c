@@ -19,7 +19,9 @@ static bool step(plm_tape *tape, plm_param *p, float *loss)
     const plm_val h = plm_relu(plm_add(plm_mul(in, w), plm_tanh(n)), NULL);
     const plm_val m = plm_mean(h, &(plm_reduce_desc){ .axes = (int[]){ 0 }, .count = 1, .keep = true });
     const plm_val d = plm_div(plm_sub(h, m), plm_exp(plm_scale(m, -0.5)));
-    const plm_val t = plm_transpose(plm_reshape(d, plm_shape_of(3, 2)), (int[]){ 1, 0 });
+    const plm_val c = plm_concat((const plm_val[]){ d, plm_slice(h, 0, 1, 2), in }, 3, 0);
+    const plm_val e = plm_embedding(c, plm_tensor_wrap(PLM_I64, plm_shape_of(2), label));
+    const plm_val t = plm_transpose(plm_reshape(plm_add(d, e), plm_shape_of(3, 2)), (int[]){ 1, 0 });
     const plm_val l =
         plm_add(plm_cross_entropy(t, plm_tensor_wrap(PLM_I64, plm_shape_of(2), label)),
                 plm_mse_onehot(plm_softmax(t, 1), plm_tensor_wrap(PLM_I64, plm_shape_of(2), label), NULL));

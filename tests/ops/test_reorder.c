@@ -2,28 +2,7 @@
  * and in chains of ops. */
 #include "roles.h"
 
-#include "autograd/autograd.h"
-
-enum { LAYOUTS = 3 };
-
-/* nChw16c, nChw8c, nhwc */
-static plm__layout layout_of(plm_shape s, int which)
-{
-    plm__layout   l     = plm__layout_plain(s);
-    const int64_t block = which == 0 ? 16 : 8;
-    if (which < 2) {
-        l.blocks    = 1;
-        l.block[0]  = (int32_t)block;
-        l.axis[0]   = 1;
-        l.padded[1] = (s.dim[1] + block - 1) / block * block;
-    }
-    const int64_t last = which < 2 ? block : s.dim[1];
-    l.stride[3]        = last;
-    l.stride[2]        = last * s.dim[3];
-    l.stride[1]        = which < 2 ? block * s.dim[2] * s.dim[3] : 1;
-    l.stride[0]        = l.padded[1] * s.dim[2] * s.dim[3];
-    return l;
-}
+#include "layouts.h"
 
 /* y = x e^x: e^0 is not 0, so exp wants row-major memory. */
 
