@@ -78,6 +78,25 @@ typedef struct {
     const char *name;
 } plm_module_desc;
 
+/* Axes are counted WITHOUT the batch axis, so 0 is channels; negative ones from the end. */
+typedef struct {
+    const char *name;
+    int         axis;
+} plm_concat_desc;
+
+typedef struct {
+    const char *name;
+    int         axis;
+    int64_t     start; /* elements start .. stop-1; negative numbers count from the end */
+    int64_t     stop;  /* 0 means the end                                               */
+} plm_slice_desc;
+
+typedef struct {
+    const char *name;
+    int64_t     num; /* how many numbers there are, 0 .. num-1; required */
+    int64_t     dim; /* features for each; required                      */
+} plm_embedding_desc;
+
 PLM_API plm_node plm_nn_linear(plm_node x, const plm_linear_desc *desc);         /* x [in]                           */
 PLM_API plm_node plm_nn_conv2d(plm_node x, const plm_conv2d_desc *desc);         /* x [c,h,w]                        */
 PLM_API plm_node plm_nn_batch_norm(plm_node x, const plm_batch_norm_desc *desc); /* x [c] or [c,h,w]                 */
@@ -88,6 +107,13 @@ PLM_API plm_node plm_nn_tanh(plm_node x, const plm_module_desc *desc);
 PLM_API plm_node plm_nn_sigmoid(plm_node x, const plm_module_desc *desc);
 PLM_API plm_node plm_nn_flatten(plm_node x);         /* [c,h,w] to [c*h*w]               */
 PLM_API plm_node plm_nn_add(plm_node a, plm_node b); /* a residual connection: one shape */
+/* x[0] ... x[n-1] side by side along an axis, n in 1 .. PLM_MAX_INPUTS; their shapes differ along this axis only. */
+PLM_API plm_node plm_nn_concat(const plm_node *x, int n, const plm_concat_desc *desc);
+PLM_API plm_node plm_nn_slice(plm_node x, const plm_slice_desc *desc); /* a part of an axis */
+/* [l...] to [l...,dim]: row number x of NAME.weight [num,dim], as torch.nn.Embedding, for every element x: a linear map of
+ * one-hot vectors, hence a layer with d_in = num and d_out = dim.  x holds whole numbers 0 .. num-1 as floats; another one is
+ * an error of apply that names sample and value.  No gradient flows into x. */
+PLM_API plm_node plm_nn_embedding(plm_node x, const plm_embedding_desc *desc);
 
 /* ------------------------------------------------------------------ asking */
 
@@ -96,7 +122,7 @@ PLM_API plm_shape plm_node_shape(plm_node node); /* without the batch axis */
 typedef struct {
     const char       *name;
     const char       *kind; /* "linear", "conv2d" ... */
-    int               inputs[2], input_count;
+    int               inputs[PLM_MAX_INPUTS], input_count;
     int               consumers;
     int               depth; /* weight layers on the longest path from the input up to and with this node */
     plm_shape         shape; /* of its output, without the batch axis */
@@ -112,7 +138,7 @@ PLM_API bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info)
 typedef struct {
     const char *name, *kind;
     int64_t     d_in, d_out;        /* all input and output channels: of all groups */
-    int         kernel_h, kernel_w; /* 1 x 1 for linear                        */
+    int         kernel_h, kernel_w; /* 1 x 1 for linear and embedding          */
     int         groups;             /* so many matrices of d_out/groups x d_in/groups for each tap */
     int         index;              /* 0 .. L-1, in order of building          */
     int         depth;              /* 1 .. : place on the longest path        */
@@ -142,9 +168,10 @@ PLM_API plm_shape      plm_graph_output_shape(const plm_graph *g);
 /* ------------------------------------------------------------------ weights */
 
 typedef enum {
-    PLM_INIT_AGD =
-        1, /* weights semi-orthogonal per tap and group, times sqrt(d_out / (d_in taps)); arXiv 2304.05187           */
-    PLM_INIT_PYTORCH /* weights and biases uniform in +-1/sqrt(fan_in); norm scale 1, shift 0                         */
+    /* Weights semi-orthogonal per tap and group, times sqrt(d_out / (d_in taps)); arXiv 2304.05187. */
+    PLM_INIT_AGD = 1,
+    /* Weights and biases uniform in +-1/sqrt(fan_in); embeddings normal; norm scale 1, shift 0. */
+    PLM_INIT_PYTORCH
 } plm_init;
 
 /* Draws every parameter from (context seed, parameter name, element): the same in any order, for any thread count. */

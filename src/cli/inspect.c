@@ -14,6 +14,14 @@ static int64_t trainable(const plm_node_info *node)
     return count;
 }
 
+static void print_inputs(const plm_graph *net, const plm_node_info *node)
+{
+    plm_node_info from;
+    for (int k = 0; k < node->input_count && plm_graph_node_info(net, node->inputs[k], &from); k++)
+        printf("%s%s", k ? ", " : "  ", from.name);
+    printf("\n");
+}
+
 static void print_table(const plm_graph *net)
 {
     plm_node_info node;
@@ -21,11 +29,13 @@ static void print_table(const plm_graph *net)
     int           width = 4;
     for (int i = 0; i < plm_graph_node_count(net) && plm_graph_node_info(net, i, &node); i++)
         if ((int)strlen(node.name) > width) width = (int)strlen(node.name);
-    printf("%-*s  %-12s %-16s %14s %16s %6s\n", width, "node", "kind", "output", "parameters", "multiply-adds",
+    printf("%-*s  %-12s %-16s %14s %16s %6s  inputs\n", width, "node", "kind", "output", "parameters", "multiply-adds",
            "depth");
-    for (int i = 0; i < plm_graph_node_count(net) && plm_graph_node_info(net, i, &node); i++)
-        printf("%-*s  %-12s %-16s %14s %16s %6d\n", width, node.name, node.kind, cli_shape_text(node.shape, shape),
+    for (int i = 0; i < plm_graph_node_count(net) && plm_graph_node_info(net, i, &node); i++) {
+        printf("%-*s  %-12s %-16s %14s %16s %6d", width, node.name, node.kind, cli_shape_text(node.shape, shape),
                cli_count_text(trainable(&node), params), cli_count_text(node.macs, macs), node.depth);
+        print_inputs(net, &node);
+    }
     const plm_graph_info info = plm_graph_summary(net);
     printf("layers %d, depth %d, parameters %s", info.layers, info.depth, cli_count_text(info.parameters, params));
     printf(", multiply-adds per sample %s", cli_count_text(info.macs, macs));

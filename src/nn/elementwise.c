@@ -9,10 +9,10 @@ static bool resolve_relu(plm_graph *g, plm__node *n, const plm_shape *x)
     return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "desc.scale is %g, expected a positive number", n->desc.relu.scale);
 }
 
-static plm_val apply_relu(const plm__node *n, plm_val x, plm_val y, double relu)
+static plm_val apply_relu(const plm__node *n, const plm_val *in, double relu)
 {
-    (void)y, (void)relu;
-    return plm_relu(x, &(plm_relu_op_desc){ .scale = n->desc.relu.scale });
+    (void)relu;
+    return plm_relu(in[0], &(plm_relu_op_desc){ .scale = n->desc.relu.scale });
 }
 
 static const plm__field relu_fields[] = { { "scale", PLM__DOUBLE, offsetof(plm_relu_desc, scale) }, { 0 } };
@@ -36,10 +36,10 @@ static bool resolve_same(plm_graph *g, plm__node *n, const plm_shape *x)
     return true;
 }
 
-static plm_val apply_tanh(const plm__node *n, plm_val x, plm_val y, double relu)
+static plm_val apply_tanh(const plm__node *n, const plm_val *in, double relu)
 {
-    (void)n, (void)y, (void)relu;
-    return plm_tanh(x);
+    (void)n, (void)relu;
+    return plm_tanh(in[0]);
 }
 
 const plm__kind plm__kind_tanh = {
@@ -51,10 +51,10 @@ plm_node plm_nn_tanh(plm_node x, const plm_module_desc *desc)
     return plm__graph_add(x.graph, &plm__kind_tanh, &x, desc);
 }
 
-static plm_val apply_sigmoid(const plm__node *n, plm_val x, plm_val y, double relu)
+static plm_val apply_sigmoid(const plm__node *n, const plm_val *in, double relu)
 {
-    (void)n, (void)y, (void)relu;
-    return plm_sigmoid(x);
+    (void)n, (void)relu;
+    return plm_sigmoid(in[0]);
 }
 
 const plm__kind plm__kind_sigmoid = { .name       = "sigmoid",
@@ -75,10 +75,10 @@ static bool resolve_flatten(plm_graph *g, plm__node *n, const plm_shape *x)
     return true;
 }
 
-static plm_val apply_flatten(const plm__node *n, plm_val x, plm_val y, double relu)
+static plm_val apply_flatten(const plm__node *n, const plm_val *in, double relu)
 {
-    (void)n, (void)y, (void)relu;
-    return plm_flatten(x);
+    (void)n, (void)relu;
+    return plm_flatten(in[0]);
 }
 
 const plm__kind plm__kind_flatten = {
@@ -99,10 +99,10 @@ static bool resolve_add(plm_graph *g, plm__node *n, const plm_shape *x)
                           plm__shape_text(x[1], b));
 }
 
-static plm_val apply_add(const plm__node *n, plm_val x, plm_val y, double relu)
+static plm_val apply_add(const plm__node *n, const plm_val *in, double relu)
 {
     (void)n, (void)relu;
-    return plm_add(x, y);
+    return plm_add(in[0], in[1]);
 }
 
 const plm__kind plm__kind_add = { .name = "add", .inputs = 2, .resolve = resolve_add, .apply = apply_add };

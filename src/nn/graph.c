@@ -13,7 +13,8 @@ enum { MAX_NODES = 1 << 14 }; /* building compares each name with all before */
 const plm__kind *const plm__kinds[] = { &plm__kind_input,      &plm__kind_linear,     &plm__kind_conv2d,
                                         &plm__kind_batch_norm, &plm__kind_max_pool2d, &plm__kind_avg_pool2d,
                                         &plm__kind_relu,       &plm__kind_tanh,       &plm__kind_sigmoid,
-                                        &plm__kind_flatten,    &plm__kind_add,        NULL };
+                                        &plm__kind_flatten,    &plm__kind_add,        &plm__kind_concat,
+                                        &plm__kind_slice,      &plm__kind_embedding,  NULL };
 
 plm_graph *plm_graph_new(plm_ctx *ctx)
 {
@@ -134,10 +135,11 @@ static bool add_layer(plm_graph *g, const plm__node *n)
 {
     if (!plm__grow(g->ctx, &g->layer, &g->layer_capacity, g->layers + 1, sizeof *g->layer, "graph")) return false;
     const plm_shape w     = n->param[0]->shape;
+    const bool      table = n->kind->table;
     const plm_layer l     = { .name     = n->name,
                               .kind     = n->kind->name,
-                              .d_in     = w.dim[1] * n->groups,
-                              .d_out    = w.dim[0],
+                              .d_in     = w.dim[table ? 0 : 1] * n->groups,
+                              .d_out    = w.dim[table ? 1 : 0],
                               .kernel_h = w.rank == 4 ? (int)w.dim[2] : 1,
                               .kernel_w = w.rank == 4 ? (int)w.dim[3] : 1,
                               .groups   = n->groups,
@@ -155,8 +157,10 @@ static bool check_new(plm_graph *g, const plm__node *n, const plm_node *in)
     if (g->frozen)
         return plm__node_fail(g, n, PLM_ERR_STATE,
                               "the graph is in use (applied, or given to an optimiser) and cannot grow");
-    for (int i = 0; i < n->kind->inputs; i++) {
-        if (in[i].id < 0) return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "input %d is an empty node", i);
+    if (n->inputs > PLM_MAX_INPUTS)
+        return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "%d inputs, expected 1 to %d", n->inputs, PLM_MAX_INPUTS);
+    for (int i = 0; i < n->inputs; i++) {
+        if (!in[i].graph || in[i].id < 0) return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "input %d is an empty node", i);
         if (in[i].id >= in[i].graph->nodes)
             return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "input %d is no node of a graph", i);
         if (in[i].graph != g)
@@ -169,7 +173,7 @@ static bool check_new(plm_graph *g, const plm__node *n, const plm_node *in)
     return true;
 }
 
-plm_node plm__graph_add(plm_graph *g, const plm__kind *kind, const plm_node *in, const void *desc)
+plm_node plm__graph_add_several(plm_graph *g, const plm__kind *kind, const plm_node *in, int inputs, const void *desc)
 {
     const plm_node none = { .graph = g, .id = -1 };
     if (!g || g->ctx->status != PLM_OK) return none;
@@ -177,7 +181,7 @@ plm_node plm__graph_add(plm_graph *g, const plm__kind *kind, const plm_node *in,
 
     plm__node  *n    = &g->node[g->nodes];
     const char *name = NULL;
-    *n               = (plm__node){ .kind = kind, .in = { -1, -1 }, .groups = 1 };
+    *n               = (plm__node){ .kind = kind, .inputs = inputs, .groups = 1 };
     if (desc && kind->desc_bytes) {
         memcpy(&name, desc, sizeof name); /* every desc begins with its name */
         memcpy(&n->desc, desc, kind->desc_bytes);
@@ -185,10 +189,10 @@ plm_node plm__graph_add(plm_graph *g, const plm__kind *kind, const plm_node *in,
     }
     if (!(n->name = full_name(g, kind, name))) return none;
 
-    plm_shape x[2]          = { { 0 } };
-    const int params_before = g->params;
-    bool      ok            = check_new(g, n, in);
-    for (int i = 0; i < kind->inputs && ok; i++) {
+    plm_shape x[PLM_MAX_INPUTS] = { { 0 } };
+    const int params_before     = g->params;
+    bool      ok                = check_new(g, n, in);
+    for (int i = 0; i < inputs && ok; i++) {
         n->in[i] = in[i].id;
         x[i]     = g->node[in[i].id].shape;
         if (g->node[in[i].id].depth > n->depth) n->depth = g->node[in[i].id].depth;
@@ -201,8 +205,13 @@ plm_node plm__graph_add(plm_graph *g, const plm__kind *kind, const plm_node *in,
         plm__delete(g->ctx, n->name);
         return none;
     }
-    for (int i = 0; i < kind->inputs; i++) g->node[in[i].id].consumers++;
+    for (int i = 0; i < inputs; i++) g->node[in[i].id].consumers++;
     return (plm_node){ .graph = g, .id = g->nodes++ };
+}
+
+plm_node plm__graph_add(plm_graph *g, const plm__kind *kind, const plm_node *in, const void *desc)
+{
+    return plm__graph_add_several(g, kind, in, kind->inputs, desc);
 }
 
 static bool resolve_input(plm_graph *g, plm__node *n, const plm_shape *x)

@@ -33,21 +33,30 @@ static bool draw_orthogonal(plm_ctx *ctx, plm_param *p, float *w, int64_t rows, 
 }
 
 /* One semi-orthogonal matrix per tap and group, times sqrt(d_out / (d_in taps)): arXiv 2304.05187, algorithm 1.  Each is of
- * out x in, a group's share of d_out x d_in. */
-static bool draw_agd(plm_ctx *ctx, plm_param *p, float *w, int groups)
+ * out x in, a group's share of d_out x d_in.  A weight is [d_out,d_in/groups,taps...]; a table, whose rows are what becomes of
+ * one-hot vectors, [d_in,d_out]. */
+static bool draw_agd(plm_ctx *ctx, plm_param *p, float *w, int groups, bool table)
 {
-    const int64_t out = p->shape.dim[0] / groups, in = p->shape.dim[1];
+    const int64_t out = p->shape.dim[table ? 1 : 0] / groups, in = p->shape.dim[table ? 0 : 1];
     const int64_t each = plm_shape_count(p->shape) / groups, taps = each / (out * in);
+    const int64_t row = table ? 1 : in * taps, col = table ? out : taps;
     const double  scale   = sqrt((double)out / (double)(in * taps));
     float        *work    = plm__new(ctx, (size_t)(out * in + 2 * (out < in ? out : in)) * sizeof *work, p->name);
     bool          ok      = work != NULL;
     const int     threads = omp_get_max_threads();
     omp_set_num_threads(1); /* the same bits for any thread count: OpenBLAS follows OpenMP's */
     for (int64_t i = 0; ok && i < groups * taps; i++)
-        ok = draw_orthogonal(ctx, p, w, out, in, in * taps, taps, i / taps * each + i % taps, work, scale);
+        ok = draw_orthogonal(ctx, p, w, out, in, row, col, i / taps * each + i % taps, work, scale);
     omp_set_num_threads(threads);
     plm__delete(ctx, work);
     return ok;
+}
+
+/* Normal with variance 1, as torch.nn.Embedding. */
+static void draw_normal(plm_ctx *ctx, const plm_param *p, float *w)
+{
+    const plm__key key = plm__random_key(ctx->seed, PLM__RANDOM_INIT, p->name, 0);
+    for (int64_t i = 0; i < plm_shape_count(p->shape); i++) w[i] = (float)plm__random_normal(key, (uint64_t)i);
 }
 
 /* Uniform in +-1/sqrt(fan_in). */
@@ -71,7 +80,8 @@ static bool draw(plm_graph *g, const plm__node *n, plm_param *p, plm_init scheme
     bool          ok    = w != NULL;
     if (ok) switch (p->role) {
         case PLM_ROLE_WEIGHT:
-            if (scheme == PLM_INIT_AGD) ok = draw_agd(g->ctx, p, w, n->groups);
+            if (scheme == PLM_INIT_AGD) ok = draw_agd(g->ctx, p, w, n->groups, n->kind->table);
+            else if (n->kind->table) draw_normal(g->ctx, p, w);
             else draw_uniform(g->ctx, p, w, count / p->shape.dim[0]);
             break;
         case PLM_ROLE_BIAS:

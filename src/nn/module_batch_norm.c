@@ -25,14 +25,13 @@ static bool resolve(plm_graph *g, plm__node *n, const plm_shape *x)
            plm__node_param(g, n, "bias", each, PLM_ROLE_NORM_SHIFT, 0);
 }
 
-static plm_val apply(const plm__node *n, plm_val x, plm_val y, double relu)
+static plm_val apply(const plm__node *n, const plm_val *in, double relu)
 {
-    (void)y;
     const plm_batch_norm_op_desc d      = { .eps = n->desc.batch_norm.eps, .momentum = n->desc.batch_norm.momentum };
     const bool                   affine = n->desc.batch_norm.affine;
-    const plm_val                scale  = affine ? plm_tape_param(x.tape, n->param[SCALE]) : plm_none;
-    const plm_val                shift  = affine ? plm_tape_param(x.tape, n->param[SHIFT]) : plm_none;
-    return plm__batch_norm_relu(x, scale, shift, n->param[MEAN], n->param[VARIANCE], &d, relu);
+    const plm_val                scale  = affine ? plm_tape_param(in[0].tape, n->param[SCALE]) : plm_none;
+    const plm_val                shift  = affine ? plm_tape_param(in[0].tape, n->param[SHIFT]) : plm_none;
+    return plm__batch_norm_relu(in[0], scale, shift, n->param[MEAN], n->param[VARIANCE], &d, relu);
 }
 
 /* oneDNN fuses max(y, 0) only. */

@@ -55,12 +55,12 @@ static plm_conv2d_op_desc op_desc(const plm__node *n)
     return (plm_conv2d_op_desc){ .stride = d->stride, .pad = d->pad, .dilation = d->dilation, .groups = d->groups };
 }
 
-static plm_val apply(const plm__node *n, plm_val x, plm_val y, double relu)
+static plm_val apply(const plm__node *n, const plm_val *in, double relu)
 {
-    (void)y, (void)relu;
+    (void)relu;
     const plm_conv2d_op_desc d    = op_desc(n);
-    const plm_val            bias = n->params > 1 ? plm_tape_param(x.tape, n->param[1]) : plm_none;
-    return plm_conv2d(x, plm_tape_param(x.tape, n->param[0]), bias, &d);
+    const plm_val            bias = n->params > 1 ? plm_tape_param(in[0].tape, n->param[1]) : plm_none;
+    return plm_conv2d(in[0], plm_tape_param(in[0].tape, n->param[0]), bias, &d);
 }
 
 static bool home(plm_graph *g, const plm__node *n, plm_shape x)

@@ -17,11 +17,10 @@ static bool resolve(plm_graph *g, plm__node *n, const plm_shape *x)
     return !d->bias || plm__node_param(g, n, "bias", plm_shape_of(d->out), PLM_ROLE_BIAS, 0);
 }
 
-static plm_val apply(const plm__node *n, plm_val x, plm_val y, double relu)
+static plm_val apply(const plm__node *n, const plm_val *in, double relu)
 {
-    (void)y;
-    const plm_val bias = n->params > 1 ? plm_tape_param(x.tape, n->param[1]) : plm_none;
-    return plm__linear_relu(x, plm_tape_param(x.tape, n->param[0]), bias, relu);
+    const plm_val bias = n->params > 1 ? plm_tape_param(in[0].tape, n->param[1]) : plm_none;
+    return plm__linear_relu(in[0], plm_tape_param(in[0].tape, n->param[0]), bias, relu);
 }
 
 static bool fuses(double relu)

@@ -44,14 +44,14 @@ static bool resolve(plm_graph *g, plm__node *n, const plm_shape *x)
     return true;
 }
 
-static plm_val apply(const plm__node *n, plm_val x, plm_val y, double relu)
+static plm_val apply(const plm__node *n, const plm_val *in, double relu)
 {
-    (void)y, (void)relu;
+    (void)relu;
     const plm_pool2d_desc   *d  = &n->desc.pool2d;
     const plm_pool2d_op_desc op = {
         .kernel = d->kernel, .stride = d->stride, .pad = d->pad, .exclude_pad = d->exclude_pad, .global = d->global
     };
-    return n->kind == &plm__kind_max_pool2d ? plm_max_pool2d(x, &op) : plm_avg_pool2d(x, &op);
+    return n->kind == &plm__kind_max_pool2d ? plm_max_pool2d(in[0], &op) : plm_avg_pool2d(in[0], &op);
 }
 
 static const plm__field fields[] = { { "kernel", PLM__INT, offsetof(plm_pool2d_desc, kernel) },

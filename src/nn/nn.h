@@ -15,7 +15,7 @@ typedef struct plm__kind plm__kind;
 typedef struct {
     const plm__kind *kind;
     char            *name;
-    int              in[2];
+    int              in[PLM_MAX_INPUTS], inputs;
     int              consumers, depth;
     int              groups; /* of a weight layer: see plm_layer */
     bool             keep;
@@ -28,6 +28,9 @@ typedef struct {
         plm_batch_norm_desc batch_norm;
         plm_pool2d_desc     pool2d;
         plm_relu_desc       relu;
+        plm_concat_desc     concat;
+        plm_slice_desc      slice;
+        plm_embedding_desc  embedding;
     } desc;
 } plm__node;
 
@@ -38,21 +41,24 @@ typedef struct {
     size_t offset; /* in the desc */
 } plm__field;
 
+#define PLM__SEVERAL (-1)
+
 /* A kind of module.  A module is a function of values: `apply` calls public ops, and a plan is what those append. */
 struct plm__kind {
     const char       *name;
-    int               inputs;
+    int               inputs; /* PLM__SEVERAL: 1 to PLM_MAX_INPUTS, as a node says */
     size_t            desc_bytes;
     const plm__field *fields; /* NULL: none */
     const plm__field *late;   /* in fields: from here on, older files lack them and mean their zero; NULL: none */
     /* Fills in defaults, checks, sets node->shape, makes parameters.  x: shapes of the inputs. */
     bool (*resolve)(plm_graph *g, plm__node *n, const plm_shape *x);
-    /* relu > 0: y = relu max(y, 0) is to be fused. */
-    plm_val (*apply)(const plm__node *n, plm_val x, plm_val y, double relu);
+    /* in: values of the inputs.  relu > 0: y = relu max(y, 0) is to be fused. */
+    plm_val (*apply)(const plm__node *n, const plm_val *in, double relu);
     bool (*fuses)(double relu);                                  /* NULL: never                          */
     bool (*home)(plm_graph *g, const plm__node *n, plm_shape x); /* NULL: parameters stay row-major      */
     int64_t (*macs)(const plm__node *n, plm_shape x);            /* NULL: 0                              */
     bool weight_layer;                                           /* param[0] is a weight that AGD steps  */
+    bool table;                                                  /* and it is [d_in,d_out], see init.c   */
 };
 
 /* What apply runs for one input shape and mode. */
@@ -94,6 +100,8 @@ struct plm_graph {
 
 /* Adds a module; `in` has kind->inputs nodes.  desc->name is its first field in every desc. */
 plm_node plm__graph_add(plm_graph *g, const plm__kind *kind, const plm_node *in, const void *desc);
+/* The same with n of them, for kinds that take several. */
+plm_node plm__graph_add_several(plm_graph *g, const plm__kind *kind, const plm_node *in, int n, const void *desc);
 /* A parameter NODE.SUFFIX of a node, filled with `value`. */
 plm_param *plm__node_param(plm_graph *g, plm__node *n, const char *suffix, plm_shape shape, plm_role role, float value);
 /* "KIND at NAME: ..." */
@@ -107,6 +115,7 @@ bool plm__graph_draw(plm_graph *g, plm_init scheme, bool all);
 /* Every kind, for opening files; ends with NULL. */
 extern const plm__kind *const plm__kinds[];
 extern const plm__kind plm__kind_input, plm__kind_linear, plm__kind_conv2d, plm__kind_batch_norm, plm__kind_max_pool2d,
-    plm__kind_avg_pool2d, plm__kind_relu, plm__kind_tanh, plm__kind_sigmoid, plm__kind_flatten, plm__kind_add;
+    plm__kind_avg_pool2d, plm__kind_relu, plm__kind_tanh, plm__kind_sigmoid, plm__kind_flatten, plm__kind_add,
+    plm__kind_concat, plm__kind_slice, plm__kind_embedding;
 
 #endif

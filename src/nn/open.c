@@ -79,6 +79,7 @@ static bool check_tensor(plm_graph *g, const plm__safetensors *f, const plm__nod
         shape = plm_shape_of(n->desc.conv2d.out, x.dim[0] / (n->desc.conv2d.groups > 0 ? n->desc.conv2d.groups : 1),
                              n->desc.conv2d.kernel, n->desc.conv2d.kernel);
     else if (n->kind == &plm__kind_batch_norm) shape = plm_shape_of(x.dim[0]);
+    else if (n->kind == &plm__kind_embedding) shape = plm_shape_of(n->desc.embedding.num, n->desc.embedding.dim);
     else return true;
     snprintf(tensor, sizeof tensor, "%s.%s", name, n->kind->weight_layer ? "weight" : "running_mean");
     const plm__entry *e = plm__safetensors_find(f, tensor);
@@ -113,25 +114,28 @@ static const plm__kind *find_kind(const char *name)
 /* {"kind": "linear", "name": "initial", "inputs": [0], "out": 256, "bias": false} */
 static bool read_node(plm_graph *g, const plm__safetensors *f, const cJSON *json, plm_shape input)
 {
-    plm__node    n       = { .kind = find_kind(cJSON_GetStringValue(plm__json_member(json, "kind"))) };
-    const char  *name    = cJSON_GetStringValue(plm__json_member(json, "name"));
-    const cJSON *inputs  = plm__json_member(json, "inputs"), *item;
-    plm_node     in[2]   = { { g, -1 }, { g, -1 } }, added;
-    int          written = 0;
+    plm__node    n      = { .kind = find_kind(cJSON_GetStringValue(plm__json_member(json, "kind"))) };
+    const char  *name   = cJSON_GetStringValue(plm__json_member(json, "name"));
+    const cJSON *inputs = plm__json_member(json, "inputs"), *item;
+    plm_node     in[PLM_MAX_INPUTS], added;
     if (!n.kind) return bad_node(g, "its kind is missing or unknown");
     if (!name || !cJSON_IsArray(inputs)) return bad_node(g, "its name or inputs are missing");
+    const bool several = n.kind->inputs == PLM__SEVERAL;
     cJSON_ArrayForEach(item, inputs)
     {
-        if (written == n.kind->inputs || (in[written++].id = node_number(g, item)) < 0)
+        const int number = node_number(g, item);
+        if (n.inputs == (several ? PLM_MAX_INPUTS : n.kind->inputs) || number < 0)
             return bad_node(g, "its inputs are too many or not earlier nodes");
+        in[n.inputs++] = (plm_node){ g, number };
     }
-    if (written < n.kind->inputs) return bad_node(g, "its inputs are too few");
+    if (n.inputs < (several ? 1 : n.kind->inputs)) return bad_node(g, "its inputs are too few");
     if (!read_fields(g, n.kind, json, &n.desc)) return false;
-    if (n.kind->inputs > 0 && !check_tensor(g, f, &n, name, plm_node_shape(in[0]))) return false;
+    if (n.inputs > 0 && !check_tensor(g, f, &n, name, plm_node_shape(in[0]))) return false;
 
     if (n.kind->desc_bytes) memcpy(&n.desc, &name, sizeof name); /* every desc begins with its name */
     else if (!set_scope(g, n.kind, name)) return false;
-    added       = n.kind == &plm__kind_input ? plm_nn_input(g, input) : plm__graph_add(g, n.kind, in, &n.desc);
+    added =
+        n.kind == &plm__kind_input ? plm_nn_input(g, input) : plm__graph_add_several(g, n.kind, in, n.inputs, &n.desc);
     g->scope[0] = '\0';
     return added.id >= 0;
 }

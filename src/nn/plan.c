@@ -28,7 +28,7 @@ static void mark_needed(const plm_graph *g, int32_t *value)
     for (int i = g->nodes - 1; i >= 0; i--)
         value[i] = i == g->output || g->node[i].keep || i == g->input ? NEEDED : NOT_NEEDED;
     for (int i = g->nodes - 1; i >= 0; i--)
-        for (int k = 0; value[i] == NEEDED && k < g->node[i].kind->inputs; k++) value[g->node[i].in[k]] = NEEDED;
+        for (int k = 0; value[i] == NEEDED && k < g->node[i].inputs; k++) value[g->node[i].in[k]] = NEEDED;
 }
 
 /* The ReLU that can be fused into node i: its only consumer; -1: none. */
@@ -52,11 +52,11 @@ static bool trace_modules(plm_graph *g, plm__plan *plan)
     for (int i = 0; i < g->nodes; i++) {
         const plm__node *n = &g->node[i];
         if (value[i] != 0 || i == g->input) continue; /* not needed, or made by the node it is fused into */
-        const int     relu = fused_relu(g, i);
-        const plm_val x    = plm__val_make(plan->tape, value[n->in[0]]);
-        const plm_val y    = n->kind->inputs > 1 ? plm__val_make(plan->tape, value[n->in[1]]) : plm_none;
-        l->node            = n->name;
-        const plm_val out  = n->kind->apply(n, x, y, relu >= 0 ? g->node[relu].desc.relu.scale : 0);
+        const int relu = fused_relu(g, i);
+        plm_val   in[PLM_MAX_INPUTS];
+        for (int k = 0; k < n->inputs; k++) in[k] = plm__val_make(plan->tape, value[n->in[k]]);
+        l->node           = n->name;
+        const plm_val out = n->kind->apply(n, in, relu >= 0 ? g->node[relu].desc.relu.scale : 0);
         if (out.id < 0) return false;
         value[i] = out.id;
         if (relu >= 0) {

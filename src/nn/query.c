@@ -28,14 +28,14 @@ bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info)
     const plm__node *n = &g->node[i];
     *info              = (plm_node_info){ .name        = n->name,
                                           .kind        = n->kind->name,
-                                          .inputs      = { n->in[0], n->in[1] },
-                                          .input_count = n->kind->inputs,
+                                          .input_count = n->inputs,
                                           .consumers   = n->consumers,
                                           .depth       = n->depth,
                                           .shape       = n->shape,
                                           .params      = n->param,
                                           .param_count = n->params,
                                           .macs        = node_macs(g, n) };
+    memcpy(info->inputs, n->in, sizeof n->in);
     return true;
 }
 

@@ -31,7 +31,7 @@ static void write_node(plm__text *t, const plm__node *n)
     plm__text_add(t, "{\"kind\":\"%s\",\"name\":", n->kind->name);
     plm__text_string(t, n->name);
     plm__text_add(t, ",\"inputs\":[");
-    for (int i = 0; i < n->kind->inputs; i++) plm__text_add(t, "%s%d", i ? "," : "", n->in[i]);
+    for (int i = 0; i < n->inputs; i++) plm__text_add(t, "%s%d", i ? "," : "", n->in[i]);
     plm__text_add(t, "]");
     for (const plm__field *f = n->kind->fields; f && f->name; f++) write_field(t, n, f);
     plm__text_add(t, "}");

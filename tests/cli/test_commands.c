@@ -86,6 +86,37 @@ static void test_inspect_groups(void **state)
     assert_non_null(strstr(out, "[4,1,1]"));
 }
 
+/* Every input of a node, in each format. */
+static void test_inspect_several_inputs(void **state)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s", test_path("join.safetensors"));
+    plm_ctx       *ctx = *state;
+    plm_graph     *g   = plm_graph_new(ctx);
+    const plm_node x   = plm_nn_input(g, plm_shape_of(2));
+    const plm_node a = plm_nn_tanh(x, NULL), b = plm_nn_linear(x, &(plm_linear_desc){ .name = "b", .out = 3 });
+    plm_graph_output(plm_nn_concat((const plm_node[]){ a, b, x, b }, 4, &(plm_concat_desc){ .name = "join" }), NULL);
+    const bool saved = plm_graph_init(g, PLM_INIT_AGD) && plm_graph_save(g, path);
+    plm_graph_free(g);
+    assert_true(saved);
+    assert_int_equal(run("inspect --weights %s", path), 0);
+    assert_non_null(strstr(out, "depth  inputs\n"));
+    assert_non_null(strstr(out, "0  input0\nb "));
+    assert_non_null(strstr(out, "1  tanh0, b, input0, b\n"));
+    assert_int_equal(run("inspect --weights %s --format dot", path), 0);
+    assert_non_null(strstr(out, "    n1 -> n3;\n    n2 -> n3;\n    n0 -> n3;\n    n2 -> n3;\n"));
+    assert_int_equal(run("inspect --weights %s --format json", path), 0);
+    cJSON           *o      = parsed();
+    const cJSON     *node   = cJSON_GetArrayItem(cJSON_GetObjectItem(o, "nodes"), 3);
+    const cJSON     *inputs = cJSON_GetObjectItem(node, "inputs");
+    static const int from[] = { 1, 2, 0, 2 };
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(node, "kind")), "concat");
+    assert_int_equal(cJSON_GetArraySize(inputs), 4);
+    for (int i = 0; i < 4; i++) assert_int_equal(cJSON_GetArrayItem(inputs, i)->valueint, from[i]);
+    assert_close(number(node, "multiply_adds"), 0, 0, 0);
+    cJSON_Delete(o);
+}
+
 static void test_evaluate(void **state)
 {
     (void)state;
@@ -391,7 +422,7 @@ static void test_bench_profile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_inspect),       cmocka_unit_test(test_inspect_groups),    cmocka_unit_test(test_evaluate),
+        ctx_test(test_inspect_several_inputs), cmocka_unit_test(test_inspect),       cmocka_unit_test(test_inspect_groups),    cmocka_unit_test(test_evaluate),
         cmocka_unit_test(test_predict),       cmocka_unit_test(test_predict_bad_input), cmocka_unit_test(test_csv),
         cmocka_unit_test(test_first_line),    ctx_test(test_predict_overflow),          cmocka_unit_test(test_bench),
         cmocka_unit_test(test_bench_profile),

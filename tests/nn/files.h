@@ -6,7 +6,7 @@
 
 enum { INPUT = 3 * 8 * 8, OUTPUT = 5 };
 
-/* Every kind of module, desc fields away from their defaults, named and unnamed ones in scopes, a kept node. */
+/* Every kind of module that takes any numbers, desc fields away from their defaults, named and unnamed ones in scopes, a kept node. */
 static inline plm_graph *whole_network(plm_ctx *ctx)
 {
     plm_graph *g = plm_graph_new(ctx);
@@ -16,11 +16,14 @@ static inline plm_graph *whole_network(plm_ctx *ctx)
     x               = plm_nn_relu(x, NULL);
     plm_node before = x;
     plm_graph_scope(g, "0");
-    x = plm_nn_batch_norm(x, &(plm_batch_norm_desc){ .name = "bn1", .affine = true, .eps = 1e-3 });
-    x = plm_nn_relu(x, &(plm_relu_desc){ .scale = PLM_SQRT2 });
-    x = plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = "conv2", .out = 6, .kernel = 1 });
-    x = plm_nn_batch_norm(x, &(plm_batch_norm_desc){ .momentum = 1.0 / 3 });
-    x = plm_nn_add(x, before);
+    x                   = plm_nn_batch_norm(x, &(plm_batch_norm_desc){ .name = "bn1", .affine = true, .eps = 1e-3 });
+    x                   = plm_nn_relu(x, &(plm_relu_desc){ .scale = PLM_SQRT2 });
+    x                   = plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = "conv2", .out = 6, .kernel = 1 });
+    x                   = plm_nn_batch_norm(x, &(plm_batch_norm_desc){ .momentum = 1.0 / 3 });
+    x                   = plm_nn_add(x, before);
+    const plm_node part = plm_nn_slice(before, &(plm_slice_desc){ .start = -4, .stop = -1 });
+    x = plm_nn_concat((const plm_node[]){ x, part, before }, 3, &(plm_concat_desc){ .name = "join", .axis = -3 });
+    x = plm_nn_slice(x, &(plm_slice_desc){ .name = "rows", .axis = 1 });
     plm_graph_scope_end(g);
     x = plm_nn_conv2d(x, &(plm_conv2d_desc){ .name = "down", .out = 4, .kernel = 2, .stride = 2 });
     x = plm_nn_max_pool2d(x, &(plm_pool2d_desc){ .kernel = 3, .stride = 1, .pad = 1 });

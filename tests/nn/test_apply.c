@@ -138,6 +138,31 @@ static void test_gradients_of_a_residual_block(void **state)
     check_gradients(f, plm_shape_of(3, 5, 4, 4));
 }
 
+/* Dense connections: x beside what became of it, then a part of both and some rows, twice. */
+static void dense_block(fixture *f, int64_t channels, int64_t growth)
+{
+    f->g             = plm_graph_new(f->ctx);
+    const plm_node x = plm_nn_input(f->g, plm_shape_of(channels, 3, 3));
+    plm_node       h = plm_nn_conv2d(x, &(plm_conv2d_desc){ .out = growth, .pad = 1 });
+    h                = plm_nn_concat((const plm_node[]){ x, h, x }, 3, NULL);
+    h                = plm_nn_slice(plm_nn_tanh(h, NULL), &(plm_slice_desc){ .start = channels - 1, .stop = -1 });
+    h                = plm_nn_slice(h, &(plm_slice_desc){ .axis = 1, .start = 1 });
+    h                = plm_nn_concat((const plm_node[]){ h, h }, 2, &(plm_concat_desc){ .axis = -1 });
+    plm_graph_output(plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc){ .out = 3 }), "y");
+    check_gradients(f, plm_shape_of(2, channels, 3, 3));
+}
+
+static void test_gradients_of_dense_blocks(void **state)
+{
+    static const int64_t sizes[][2] = { { 16, 16 }, { 12, 4 }, { 3, 17 } };
+    fixture             *f          = *state;
+    for (int i = 0; i < 3; i++) {
+        dense_block(f, sizes[i][0], sizes[i][1]);
+        plm_graph_free(f->g);
+        f->g = NULL;
+    }
+}
+
 static void test_gradient_of_the_input_only_when_asked(void **state)
 {
     fixture *f = *state;
@@ -337,6 +362,7 @@ int main(void)
         apply_test(test_gradients_17_channels),
         apply_test(test_gradients_to_17_channels),
         apply_test(test_gradients_of_a_residual_block),
+        apply_test(test_gradients_of_dense_blocks),
         apply_test(test_gradient_of_the_input_only_when_asked),
         apply_test(test_values_of_kept_nodes),
         apply_test(test_output_is_the_input),

@@ -72,6 +72,23 @@ BAD(pool_global_huge, plm_nn_avg_pool2d(plm_nn_input(f->other = (plm_graph_free(
                                         &(plm_pool2d_desc){ .name = "p", .global = true }))
 BAD(relu_scale, plm_nn_relu(f->x, &(plm_relu_desc){ .name = "r", .scale = -1 }))
 BAD(add_shapes, plm_nn_add(f->x, plm_nn_flatten(f->x)))
+BAD(concat_shapes,
+    plm_nn_concat((const plm_node[]){ f->x, f->x, plm_nn_flatten(f->x) }, 3, &(plm_concat_desc){ .name = "j" }))
+BAD(concat_extent, plm_nn_concat((const plm_node[]){ f->x, plm_nn_max_pool2d(f->x, &(plm_pool2d_desc){ .kernel = 2 }) },
+                                 2, &(plm_concat_desc){ .name = "j", .axis = -1 }))
+BAD(concat_axis, plm_nn_concat(&f->x, 1, &(plm_concat_desc){ .name = "j", .axis = 3 }))
+BAD(concat_many, plm_nn_concat((const plm_node[9]){ f->x, f->x, f->x, f->x, f->x, f->x, f->x, f->x, f->x }, 9, NULL))
+BAD(concat_hole, plm_nn_concat((const plm_node[3]){ f->x, f->x }, 3, NULL))
+BAD(concat_elsewhere, plm_nn_concat((const plm_node[]){ f->x, f->other_x }, 2, NULL))
+BAD(slice_axis, plm_nn_slice(f->x, &(plm_slice_desc){ .name = "s", .axis = -4 }))
+BAD(slice_range, plm_nn_slice(f->x, &(plm_slice_desc){ .name = "s", .axis = 1, .start = 4, .stop = -4 }))
+BAD(slice_beyond, plm_nn_slice(f->x, &(plm_slice_desc){ .name = "s", .start = 3 }))
+BAD(embedding_num, plm_nn_embedding(f->x, &(plm_embedding_desc){ .name = "e", .dim = 4 }))
+BAD(embedding_null, plm_nn_embedding(f->x, NULL))
+BAD(embedding_huge, plm_nn_embedding(f->x, &(plm_embedding_desc){ .name = "e", .num = INT64_MAX / 8, .dim = 4 }))
+BAD(embedding_rank, plm_nn_embedding(plm_nn_input(f->other = (plm_graph_free(f->other), plm_graph_new(f->ctx)),
+                                                  plm_shape_of(1, 1, 2, 1, 1)),
+                                     &(plm_embedding_desc){ .name = "e", .num = 1, .dim = 4 }))
 BAD(second_input, plm_nn_input(f->g, plm_shape_of(2)))
 BAD(input_rank_0, plm_nn_input(f->g, plm_shape_from(0, NULL)))
 BAD(input_rank_6, plm_nn_input(f->g, plm_shape_of(1, 1, 1, 1, 1, 1)))
@@ -131,6 +148,31 @@ static const bad bads[] = {
       "avg_pool2d at p: its input is [1,1,40000]: the side of a window is at most 32768" },
     { "relu_scale", relu_scale, PLM_ERR_ARGUMENT, "relu at r: desc.scale is -1, expected a positive number" },
     { "add_shapes", add_shapes, PLM_ERR_SHAPE, "add at add0: its inputs are [3,8,8] and [192], expected one shape" },
+    { "concat_shapes", concat_shapes, PLM_ERR_SHAPE,
+      "concat at j: its input 2 is [192] and its input 0 [3,8,8] without the batch axis: they may differ along axis 0 "
+      "only" },
+    { "concat_extent", concat_extent, PLM_ERR_SHAPE,
+      "concat at j: its input 1 is [3,4,4] and its input 0 [3,8,8] without the batch axis: they may differ along axis "
+      "2" },
+    { "concat_axis", concat_axis, PLM_ERR_ARGUMENT,
+      "concat at j: there is no axis 3 in its input 0 [3,8,8] (without the batch axis)" },
+    { "concat_many", concat_many, PLM_ERR_ARGUMENT, "concat at concat0: 9 inputs, expected 1 to 8" },
+    { "concat_hole", concat_hole, PLM_ERR_ARGUMENT, "concat at concat0: input 2 is an empty node" },
+    { "concat_elsewhere", concat_elsewhere, PLM_ERR_ARGUMENT, "inputs 0 and 1 are of different graphs" },
+    { "slice_axis", slice_axis, PLM_ERR_ARGUMENT,
+      "slice at s: there is no axis -4 in its input [3,8,8] (without the batch axis)" },
+    { "slice_range", slice_range, PLM_ERR_ARGUMENT,
+      "slice at s: elements 4 to -4 along axis 1 of its input [3,8,8] (without the batch axis): start comes before "
+      "stop" },
+    { "slice_beyond", slice_beyond, PLM_ERR_ARGUMENT, "slice at s: elements 3 to 0 along axis 0 of its input [3,8,8]" },
+    { "embedding_num", embedding_num, PLM_ERR_ARGUMENT,
+      "embedding at e: desc.num is 0 and desc.dim 4, they are required and positive" },
+    { "embedding_null", embedding_null, PLM_ERR_ARGUMENT, "embedding at embedding0: desc.num is 0 and desc.dim 0" },
+    { "embedding_huge", embedding_huge, PLM_ERR_SHAPE, "has too many elements to count" },
+    { "embedding_rank", embedding_rank, PLM_ERR_SHAPE,
+      "embedding at e: its input is [1,1,2,1,1] without the batch axis: with that and the axis of features there are "
+      "more "
+      "than 6" },
     { "second_input", second_input, PLM_ERR_STATE, "input at input1: the graph has an input already" },
     { "input_rank_0", input_rank_0, PLM_ERR_SHAPE, "input: rank 0, expected 1 to 5 (without the batch axis)" },
     { "input_rank_6", input_rank_6, PLM_ERR_SHAPE, "input: rank 6, expected 1 to 5" },

@@ -112,6 +112,33 @@ static plm_graph *separable(plm_ctx *ctx)
     return g;
 }
 
+/* Dense connections: three layers of 16 channels, each of which sees all before it; then half of them. */
+static plm_graph *dense(plm_ctx *ctx)
+{
+    plm_graph *g = plm_graph_new(ctx);
+    plm_node   h = plm_nn_input(g, plm_shape_of(3, 9, 9));
+    h            = plm_nn_conv2d(h, &(plm_conv2d_desc){ .out = 16, .pad = 1 });
+    for (int i = 0; i < 3; i++) {
+        plm_node grown = plm_nn_relu(plm_nn_batch_norm(h, NULL), NULL);
+        grown          = plm_nn_conv2d(grown, &(plm_conv2d_desc){ .out = 16, .pad = 1 });
+        h              = plm_nn_concat((const plm_node[]){ h, grown }, 2, NULL);
+    }
+    h = plm_nn_slice(plm_nn_relu(plm_nn_batch_norm(h, NULL), NULL), &(plm_slice_desc){ .start = 32 });
+    plm_graph_output(plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc){ .out = 7 }), "y");
+    return g;
+}
+
+static plm_graph *dense_tiny(plm_ctx *ctx)
+{
+    plm_graph     *g    = plm_graph_new(ctx);
+    const plm_node x    = plm_nn_input(g, plm_shape_of(3, 4, 4));
+    const plm_node h    = plm_nn_conv2d(x, &(plm_conv2d_desc){ .out = 5, .kernel = 1 });
+    const plm_node part = plm_nn_slice(h, &(plm_slice_desc){ .start = 1, .stop = 3 });
+    const plm_node all  = plm_nn_concat((const plm_node[]){ part, h, x }, 3, NULL);
+    plm_graph_output(plm_nn_linear(plm_nn_flatten(all), &(plm_linear_desc){ .out = 4 }), "y");
+    return g;
+}
+
 static plm_val output(const training *t, plm_tape *tape, const float *x, int64_t n)
 {
     const plm_shape s     = plm_graph_input_shape(t->net);
@@ -152,11 +179,11 @@ static int64_t read_weights(const training *t, float *dst)
 /* ------------------------------------------------------------------ out of memory */
 
 /* One life, from context to step, whose k-th allocation fails; true if there were as many. */
-static bool live(fixture *f, int64_t k, int *failures)
+static bool live(fixture *f, builder build, int64_t k, int *failures)
 {
     test_allocator     counting = { .fail_at = k };
     const plm_ctx_desc desc     = { .threads = 1, .allocator = test_allocator_make(&counting) };
-    const bool         ok = training_start(&f->one, &desc, residual_tiny) && step(&f->one, f->x, f->labels, SHORT) &&
+    const bool         ok       = training_start(&f->one, &desc, build) && step(&f->one, f->x, f->labels, SHORT) &&
                     evaluate(&f->one, f->x, SHORT);
     if (!ok && f->one.ctx) {
         *failures += 1;
@@ -172,14 +199,23 @@ static bool live(fixture *f, int64_t k, int *failures)
     return counting.calls > k;
 }
 
-static void test_kth_allocation_fails(void **state)
+static void check_kth_allocation_fails(fixture *f, builder build)
 {
-    fixture *f        = *state;
-    int      failures = 0;
-    int64_t  k        = 0;
-    while (live(f, k, &failures)) k += k < 300 ? 1 : 7;
+    int     failures = 0;
+    int64_t k        = 0;
+    while (live(f, build, k, &failures)) k += k < 300 ? 1 : 7;
     assert_true(k > 50);
     assert_true(failures > 50);
+}
+
+static void test_kth_allocation_fails_residual(void **state)
+{
+    check_kth_allocation_fails(*state, residual_tiny);
+}
+
+static void test_kth_allocation_fails_dense(void **state)
+{
+    check_kth_allocation_fails(*state, dense_tiny);
 }
 
 /* ------------------------------------------------------------------ nothing new, and nothing slow */
@@ -212,6 +248,11 @@ static void test_nothing_new_after_two_rounds_residual(void **state)
 static void test_nothing_new_after_two_rounds_vgg(void **state)
 {
     check_flat(*state, net_vgg);
+}
+
+static void test_nothing_new_after_two_rounds_dense(void **state)
+{
+    check_flat(*state, dense);
 }
 
 static void test_nothing_new_after_two_rounds_twelve_channels(void **state)
@@ -317,9 +358,11 @@ static void test_graph_without_parameters_freed_before_its_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        steps_test(test_kth_allocation_fails),
+        steps_test(test_kth_allocation_fails_residual),
+        steps_test(test_kth_allocation_fails_dense),
         steps_test(test_nothing_new_after_two_rounds_residual),
         steps_test(test_nothing_new_after_two_rounds_vgg),
+        steps_test(test_nothing_new_after_two_rounds_dense),
         steps_test(test_nothing_new_after_two_rounds_twelve_channels),
         steps_test(test_nothing_new_after_two_rounds_separable),
         steps_test(test_same_seed_same_bits),

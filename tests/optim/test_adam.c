@@ -33,9 +33,10 @@ static void steps(small *s, plm_adam_desc d, rates want)
     }
 }
 
+/* width 0: the network with an embedding. */
 static void check(small *s, plm_adam_desc d, rates want, int64_t width)
 {
-    s->g = small_network(s->ctx, width, true);
+    s->g = width ? small_network(s->ctx, width, true) : small_table(s);
     steps(s, d, want);
 }
 
@@ -49,6 +50,11 @@ static void test_groups(void **state)
 static void test_defaults(void **state)
 {
     check(*state, (plm_adam_desc){ 0 }, (rates){ 1e-3, 0.9, 0.999, 1e-8, 0, 0 }, 12);
+}
+
+static void test_embedding(void **state)
+{
+    check(*state, (plm_adam_desc){ .lr = 0.01 }, (rates){ 0.01, 0.9, 0.999, 1e-8, 0, 0 }, 0);
 }
 
 static void test_large(void **state)
@@ -133,6 +139,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         small_test(test_defaults),
         small_test(test_groups),
+        small_test(test_embedding),
         small_test(test_large),
         small_test(test_own_betas_and_eps),
         small_test(test_betas_of_exactly_zero),

@@ -23,8 +23,9 @@ static outcome agd_by_hand(small *s, double gain)
             const plm_shape shape = plm_param_shape(s->param[i]);
             if (plm_param_frozen(s->param[i])) continue;
             const int64_t taps = shape.rank == 4 ? shape.dim[2] * shape.dim[3] : 1, groups = groups_of(s, s->param[i]);
-            const int64_t each  = shape.dim[0] / groups * shape.dim[1]; /* d_k/g x d_{k-1}/g */
-            const double  scale = sqrt((double)shape.dim[0] / (double)(groups * shape.dim[1] * taps));
+            const bool    table = strcmp(plm_param_name(s->param[i]), "table.weight") == 0; /* [d_in,d_out] */
+            const int64_t each  = shape.dim[0] / groups * shape.dim[1];                     /* d_k/g x d_{k-1}/g */
+            const double  scale = sqrt((double)shape.dim[table] / (double)(groups * shape.dim[!table] * taps));
             for (int64_t of = 0; of < groups * taps; of++) {
                 const int64_t at = s->start[i] + of / taps * each * taps + of % taps; /* group by group, tap by tap */
                 double       *w = s->w + at, squares = 0;
@@ -104,6 +105,59 @@ static void test_frozen_convolution(void **state)
 static void test_frozen_linear(void **state)
 {
     dense_by_hand(*state, 12, 0, "last.weight");
+}
+
+static void test_embedding(void **state)
+{
+    small *s = *state;
+    s->g     = small_table(s);
+    steps_by_hand(s, 0, NULL);
+}
+
+static void test_frozen_embedding(void **state)
+{
+    small *s = *state;
+    s->g     = small_table(s);
+    steps_by_hand(s, 0, "table.weight");
+}
+
+/* An embedding is a linear map of one-hot vectors: the same steps on the same weights, transposed. */
+static void test_embedding_is_linear_on_one_hot(void **state)
+{
+    enum { NUM = 9, DIM = 6, BATCH = 11 };
+    small   *s = *state;
+    float    number[BATCH], hot[BATCH * NUM] = { 0 }, w[NUM * DIM], t[NUM * DIM];
+    plm_node h = plm_nn_input(s->g = plm_graph_new(s->ctx), plm_shape_of(1));
+    h          = plm_nn_flatten(plm_nn_embedding(h, &(plm_embedding_desc){ .name = "a", .num = NUM, .dim = DIM }));
+    plm_graph_output(plm_nn_linear(plm_nn_tanh(h, NULL), &(plm_linear_desc){ .name = "b", .out = 3 }), NULL);
+    h = plm_nn_input(s->h = plm_graph_new(s->ctx), plm_shape_of(NUM));
+    h = plm_nn_linear(h, &(plm_linear_desc){ .name = "a", .out = DIM });
+    plm_graph_output(plm_nn_linear(plm_nn_tanh(h, NULL), &(plm_linear_desc){ .name = "b", .out = 3 }), NULL);
+    s->o      = plm_agd_new(s->g, NULL);
+    s->second = plm_agd_new(s->h, NULL);
+    assert_ok(s->ctx);
+    assert_true(plm_param_read(plm_graph_param(s->g, 0), w, NUM * DIM));
+    for (int i = 0; i < NUM * DIM; i++) t[i % DIM * NUM + i / DIM] = w[i];
+    assert_true(plm_param_write(plm_graph_param(s->h, 0), t, NUM * DIM));
+    for (int i = 0; i < BATCH; i++) {
+        number[i]                            = (float)(i * i % NUM);
+        hot[i * NUM + (int)(float)number[i]] = 1;
+    }
+    const plm_tensor x[] = { plm_tensor_wrap(PLM_F32, plm_shape_of(BATCH, 1), number),
+                             plm_tensor_wrap(PLM_F32, plm_shape_of(BATCH, NUM), hot) };
+    for (int step = 0; step < 5; step++) {
+        for (int k = 0; k < 2; k++) {
+            const plm_val y = plm_graph_apply(k ? s->h : s->g, plm_tape_input(s->tape, x[k]));
+            assert_true(plm_backward(plm_mean(plm_square(plm_add(y, plm_exp(y))), NULL)));
+            plm_tape_reset(s->tape);
+        }
+        assert_true(plm_optimizer_step(s->o) && plm_optimizer_step(s->second));
+        assert_close(plm_optimizer_info(s->o)->eta, plm_optimizer_info(s->second)->eta, 0, 1e-6);
+    }
+    assert_true(plm_param_read(plm_graph_param(s->g, 0), w, NUM * DIM));
+    assert_true(plm_param_read(plm_graph_param(s->h, 0), t, NUM * DIM));
+    for (int i = 0; i < NUM * DIM; i++) s->w[i] = (double)t[i % DIM * NUM + i / DIM];
+    assert_all_close(w, s->w, NUM * DIM, 1e-5);
 }
 
 static void test_gain_scales_the_step_and_nothing_else(void **state)
@@ -248,6 +302,9 @@ int main(void)
         small_test(test_gain),
         small_test(test_frozen_convolution),
         small_test(test_frozen_linear),
+        small_test(test_embedding),
+        small_test(test_frozen_embedding),
+        small_test(test_embedding_is_linear_on_one_hot),
         small_test(test_gain_scales_the_step_and_nothing_else),
         small_test(test_tap_without_gradient_is_left_alone),
         small_test(test_tiny_gradient_makes_no_giant_step),

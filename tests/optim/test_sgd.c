@@ -32,9 +32,10 @@ static void steps(small *s, plm_sgd_desc d)
     }
 }
 
+/* width 0: the network with an embedding. */
 static void check(small *s, plm_sgd_desc d, int64_t width)
 {
-    s->g = small_network(s->ctx, width, true);
+    s->g = width ? small_network(s->ctx, width, true) : small_table(s);
     steps(s, d);
 }
 
@@ -48,6 +49,11 @@ static void test_groups(void **state)
 static void test_plain(void **state)
 {
     check(*state, (plm_sgd_desc){ 0 }, 12);
+}
+
+static void test_embedding(void **state)
+{
+    check(*state, (plm_sgd_desc){ .lr = 2e-3, .momentum = 0.9, .weight_decay = 0.01 }, 0);
 }
 
 static void test_large(void **state)
@@ -154,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         small_test(test_plain),
         small_test(test_groups),
+        small_test(test_embedding),
         small_test(test_large),
         small_test(test_momentum),
         small_test(test_nesterov),
