@@ -199,13 +199,13 @@ static void check_dense(trial *t, int64_t in, int64_t out, bool kept)
     assert_true(plm_val_ok(y));
     const plm_record *last = &tape->list.record[tape->list.records - 1];
     assert_int_equal(last->out, y.id);
-    for (int i = 0; i < 3; i++) { /* straight from the convolutions, and blocked */
+    for (int i = 0; i < 3; i++) { /* straight from the convolutions, in their layout */
         const plm__layout *l = &tape->list.value[last->in[i]].layout;
-        assert_int_equal(l->blocks, 1);
+        assert_false(plm__layout_is_plain(l));
         for (int k = 0; k < tape->list.records; k++)
             if (tape->list.record[k].out == last->in[i]) assert_string_equal(tape->list.record[k].op->name, "conv2d");
     }
-    assert_int_equal(plm__val_get(y, "")->layout.blocks, 1);
+    assert_false(plm__layout_is_plain(&plm__val_get(y, "")->layout));
     plm_tape_free(tape);
 }
 
