@@ -78,6 +78,33 @@ typedef struct {
     const char *name;
 } plm_module_desc;
 
+typedef struct {
+    const char *name;
+    bool        tanh; /* the formula with tanh, as in plm_gelu */
+} plm_gelu_desc;
+
+typedef struct {
+    const char *name;
+    double      slope; /* 0 means 0.01   (PLM_ZERO: 0) */
+} plm_leaky_relu_desc;
+
+typedef struct {
+    const char *name;
+    double      low, high; /* finite, low < high */
+} plm_clamp_desc;
+
+typedef struct {
+    const char *name;
+    double      p; /* probability of becoming 0; 0 means 0.5   (PLM_ZERO: 0) */
+} plm_dropout_desc;
+
+typedef struct {
+    const char *name;
+    int         axes;   /* how many of the last axes; 0 means 1     */
+    double      eps;    /* 0 means 1e-5                             */
+    bool        affine; /* learn a scale and a shift (weight, bias) */
+} plm_layer_norm_desc;
+
 /* Axes are counted WITHOUT the batch axis, so 0 is channels; negative ones from the end. */
 typedef struct {
     const char *name;
@@ -105,6 +132,11 @@ PLM_API plm_node plm_nn_avg_pool2d(plm_node x, const plm_pool2d_desc *desc);
 PLM_API plm_node plm_nn_relu(plm_node x, const plm_relu_desc *desc);
 PLM_API plm_node plm_nn_tanh(plm_node x, const plm_module_desc *desc);
 PLM_API plm_node plm_nn_sigmoid(plm_node x, const plm_module_desc *desc);
+PLM_API plm_node plm_nn_gelu(plm_node x, const plm_gelu_desc *desc);
+PLM_API plm_node plm_nn_leaky_relu(plm_node x, const plm_leaky_relu_desc *desc);
+PLM_API plm_node plm_nn_clamp(plm_node x, const plm_clamp_desc *desc);
+PLM_API plm_node plm_nn_dropout(plm_node x, const plm_dropout_desc *desc); /* nothing in evaluation */
+PLM_API plm_node plm_nn_layer_norm(plm_node x, const plm_layer_norm_desc *desc);
 PLM_API plm_node plm_nn_flatten(plm_node x);         /* [c,h,w] to [c*h*w]               */
 PLM_API plm_node plm_nn_add(plm_node a, plm_node b); /* a residual connection: one shape */
 /* x[0] ... x[n-1] side by side along an axis, n in 1 .. PLM_MAX_INPUTS; their shapes differ along this axis only. */

@@ -10,11 +10,12 @@
 
 enum { MAX_NODES = 1 << 14 }; /* building compares each name with all before */
 
-const plm__kind *const plm__kinds[] = { &plm__kind_input,      &plm__kind_linear,     &plm__kind_conv2d,
-                                        &plm__kind_batch_norm, &plm__kind_max_pool2d, &plm__kind_avg_pool2d,
-                                        &plm__kind_relu,       &plm__kind_tanh,       &plm__kind_sigmoid,
-                                        &plm__kind_flatten,    &plm__kind_add,        &plm__kind_concat,
-                                        &plm__kind_slice,      &plm__kind_embedding,  NULL };
+const plm__kind *const plm__kinds[] = {
+    &plm__kind_input,      &plm__kind_linear, &plm__kind_conv2d,  &plm__kind_batch_norm, &plm__kind_max_pool2d,
+    &plm__kind_avg_pool2d, &plm__kind_relu,   &plm__kind_tanh,    &plm__kind_sigmoid,    &plm__kind_flatten,
+    &plm__kind_add,        &plm__kind_concat, &plm__kind_slice,   &plm__kind_embedding,  &plm__kind_gelu,
+    &plm__kind_leaky_relu, &plm__kind_clamp,  &plm__kind_dropout, &plm__kind_layer_norm, NULL
+};
 
 plm_graph *plm_graph_new(plm_ctx *ctx)
 {

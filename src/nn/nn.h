@@ -31,6 +31,11 @@ typedef struct {
         plm_concat_desc     concat;
         plm_slice_desc      slice;
         plm_embedding_desc  embedding;
+        plm_gelu_desc       gelu;
+        plm_leaky_relu_desc leaky_relu;
+        plm_clamp_desc      clamp;
+        plm_dropout_desc    dropout;
+        plm_layer_norm_desc layer_norm;
     } desc;
 } plm__node;
 
@@ -116,6 +121,7 @@ bool plm__graph_draw(plm_graph *g, plm_init scheme, bool all);
 extern const plm__kind *const plm__kinds[];
 extern const plm__kind plm__kind_input, plm__kind_linear, plm__kind_conv2d, plm__kind_batch_norm, plm__kind_max_pool2d,
     plm__kind_avg_pool2d, plm__kind_relu, plm__kind_tanh, plm__kind_sigmoid, plm__kind_flatten, plm__kind_add,
-    plm__kind_concat, plm__kind_slice, plm__kind_embedding;
+    plm__kind_concat, plm__kind_slice, plm__kind_embedding, plm__kind_gelu, plm__kind_leaky_relu, plm__kind_clamp,
+    plm__kind_dropout, plm__kind_layer_norm;
 
 #endif

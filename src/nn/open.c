@@ -47,8 +47,10 @@ static bool read_field(const cJSON *item, const plm__field *field, void *desc)
         return true;
     case PLM__INT64:
         return plm__json_integer(item, (int64_t *)at);
-    case PLM__DOUBLE:
-        return plm__json_number(item, (double *)at);
+    case PLM__DOUBLE: /* a file has no defaults: its zero is a zero */
+        if (!plm__json_number(item, (double *)at)) return false;
+        if (*(double *)at == 0) *(double *)at = PLM_ZERO;
+        return true;
     case PLM__BOOL:
         *(bool *)at = cJSON_IsTrue(item);
         return cJSON_IsBool(item);
@@ -80,8 +82,10 @@ static bool check_tensor(plm_graph *g, const plm__safetensors *f, const plm__nod
                              n->desc.conv2d.kernel, n->desc.conv2d.kernel);
     else if (n->kind == &plm__kind_batch_norm) shape = plm_shape_of(x.dim[0]);
     else if (n->kind == &plm__kind_embedding) shape = plm_shape_of(n->desc.embedding.num, n->desc.embedding.dim);
+    else if (n->kind == &plm__kind_layer_norm && n->desc.layer_norm.affine && n->desc.layer_norm.axes <= x.rank)
+        shape = plm_shape_from(n->desc.layer_norm.axes, x.dim + x.rank - n->desc.layer_norm.axes);
     else return true;
-    snprintf(tensor, sizeof tensor, "%s.%s", name, n->kind->weight_layer ? "weight" : "running_mean");
+    snprintf(tensor, sizeof tensor, "%s.%s", name, n->kind == &plm__kind_batch_norm ? "running_mean" : "weight");
     const plm__entry *e = plm__safetensors_find(f, tensor);
     if (e && plm_shape_equal(e->shape, shape) && e->end > e->begin) return true;
     return plm__fail(g->ctx, PLM_ERR_FORMAT, "its network needs a tensor %s %s, which is not in the file", tensor,

@@ -422,9 +422,16 @@ static void test_bench_profile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ctx_test(test_inspect_several_inputs), cmocka_unit_test(test_inspect),       cmocka_unit_test(test_inspect_groups),    cmocka_unit_test(test_evaluate),
-        cmocka_unit_test(test_predict),       cmocka_unit_test(test_predict_bad_input), cmocka_unit_test(test_csv),
-        cmocka_unit_test(test_first_line),    ctx_test(test_predict_overflow),          cmocka_unit_test(test_bench),
+        ctx_test(test_inspect_several_inputs),
+        cmocka_unit_test(test_inspect),
+        cmocka_unit_test(test_inspect_groups),
+        cmocka_unit_test(test_evaluate),
+        cmocka_unit_test(test_predict),
+        cmocka_unit_test(test_predict_bad_input),
+        cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_first_line),
+        ctx_test(test_predict_overflow),
+        cmocka_unit_test(test_bench),
         cmocka_unit_test(test_bench_profile),
     };
     return cmocka_run_group_tests(tests, train_once, NULL);

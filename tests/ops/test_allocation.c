@@ -13,15 +13,15 @@ static bool step(plm_tape *tape, plm_param *p, float *loss)
     plm_tape_set_step(tape, 1); /* dropout draws the same each time */
     const plm_val in =
         plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3), x), &(plm_input_desc){ .grad = true });
-    const plm_val w = plm_tape_param(tape, p);
-    const plm_val c = plm_where(plm_relu(in, NULL), plm_leaky_relu(w, NULL), plm_clamp(in, -1, 1));
-    const plm_val n = plm_layer_norm(plm_dropout(plm_gelu(c, NULL), NULL), w, w, NULL);
-    const plm_val h = plm_relu(plm_add(plm_mul(in, w), plm_tanh(n)), NULL);
-    const plm_val m = plm_mean(h, &(plm_reduce_desc){ .axes = (int[]){ 0 }, .count = 1, .keep = true });
-    const plm_val d = plm_div(plm_sub(h, m), plm_exp(plm_scale(m, -0.5)));
-    const plm_val c = plm_concat((const plm_val[]){ d, plm_slice(h, 0, 1, 2), in }, 3, 0);
-    const plm_val e = plm_embedding(c, plm_tensor_wrap(PLM_I64, plm_shape_of(2), label));
-    const plm_val t = plm_transpose(plm_reshape(plm_add(d, e), plm_shape_of(3, 2)), (int[]){ 1, 0 });
+    const plm_val w   = plm_tape_param(tape, p);
+    const plm_val mix = plm_where(plm_relu(in, NULL), plm_leaky_relu(w, NULL), plm_clamp(in, -1, 1));
+    const plm_val n   = plm_layer_norm(plm_dropout(plm_gelu(mix, NULL), NULL), w, w, NULL);
+    const plm_val h   = plm_relu(plm_add(plm_mul(in, w), plm_tanh(n)), NULL);
+    const plm_val m   = plm_mean(h, &(plm_reduce_desc){ .axes = (int[]){ 0 }, .count = 1, .keep = true });
+    const plm_val d   = plm_div(plm_sub(h, m), plm_exp(plm_scale(m, -0.5)));
+    const plm_val c   = plm_concat((const plm_val[]){ d, plm_slice(h, 0, 1, 2), in }, 3, 0);
+    const plm_val e   = plm_embedding(c, plm_tensor_wrap(PLM_I64, plm_shape_of(2), label));
+    const plm_val t   = plm_transpose(plm_reshape(plm_add(d, e), plm_shape_of(3, 2)), (int[]){ 1, 0 });
     const plm_val l =
         plm_add(plm_cross_entropy(t, plm_tensor_wrap(PLM_I64, plm_shape_of(2), label)),
                 plm_mse_onehot(plm_softmax(t, 1), plm_tensor_wrap(PLM_I64, plm_shape_of(2), label), NULL));

@@ -152,7 +152,8 @@ static void naive_dense(const op_case *c, const double *const *x, double *y)
     double         *part[2];
     for (int k = 0; k < 2; k++) {
         part[k] = calloc((size_t)count, sizeof(double));
-        naive_conv2d(c->in[0], c->in[1 + k], half, 1, 1, &(bilinear){ .x = x[0], .w = x[1 + k], .y = part[k] });
+        naive_conv2d(c->in[0], c->in[1 + k], half, &(plm_conv2d_op_desc){ .pad = 1 },
+                     &(bilinear){ .x = x[0], .w = x[1 + k], .y = part[k] });
     }
     for (int64_t o = 0; o < 3 * count; o++) {
         const int64_t n = o / each / 3, which = o / each % 3;
@@ -170,7 +171,7 @@ static void dense_gradient(const op_case *c, const double *const *x, const doubl
         double *part = calloc((size_t)count, sizeof(double));
         for (int64_t o = 0; o < 3 * count; o++)
             if ((o / each % 3 == 1) == (k == 1)) part[o / each / 3 * each + o % each] += dy[o];
-        naive_conv2d(c->in[0], c->in[1 + k], half, 1, 1,
+        naive_conv2d(c->in[0], c->in[1 + k], half, &(plm_conv2d_op_desc){ .pad = 1 },
                      &(bilinear){ .x = x[0], .w = x[1 + k], .dy = part, .dx = dx[0], .dw = dx[1 + k] });
         free(part);
     }

@@ -120,7 +120,8 @@ static void naive_of_convolution(const op_case *c, const double *const *x, doubl
     const plm_shape full = S(c->out.dim[0], c->in[1].dim[0], c->out.dim[2], c->out.dim[3]);
     const int64_t   each = plm_shape_count(full) / full.dim[0], kept = plm_shape_count(c->out) / full.dim[0];
     double         *v = calloc((size_t)plm_shape_count(full), sizeof *v);
-    naive_conv2d(c->in[0], c->in[1], full, 1, 1, &(bilinear){ .x = x[0], .w = x[1], .y = v });
+    naive_conv2d(c->in[0], c->in[1], full, &(plm_conv2d_op_desc){ .pad = 1 },
+                 &(bilinear){ .x = x[0], .w = x[1], .y = v });
     for (int64_t o = 0; o < plm_shape_count(c->out); o++) y[o] = v[o / kept * each + each - kept + o % kept];
     free(v);
 }
@@ -131,7 +132,7 @@ static void convolution_gradient(const op_case *c, const double *const *x, const
     const int64_t   each = plm_shape_count(full) / full.dim[0], kept = plm_shape_count(c->out) / full.dim[0];
     double         *v = calloc((size_t)plm_shape_count(full), sizeof *v);
     for (int64_t o = 0; o < plm_shape_count(c->out); o++) v[o / kept * each + each - kept + o % kept] = dy[o];
-    naive_conv2d(c->in[0], c->in[1], full, 1, 1,
+    naive_conv2d(c->in[0], c->in[1], full, &(plm_conv2d_op_desc){ .pad = 1 },
                  &(bilinear){ .x = x[0], .w = x[1], .dy = v, .dx = dx[0], .dw = dx[1] });
     free(v);
 }
