@@ -48,6 +48,12 @@ static inline void plm__md_drop(plm__md *m)
     m->ndims = 0;
 }
 
+static inline dnnl_status_t dnnl_memory_desc_create_with_tag(plm__md *m, int rank, const dnnl_dims_t dims,
+                                                             dnnl_data_type_t type, dnnl_format_tag_t tag)
+{
+    return dnnl_memory_desc_init_by_tag(m, rank, dims, type, tag);
+}
+
 static inline dnnl_status_t plm__append_relu(dnnl_post_ops_t ops, float scale)
 {
     return dnnl_post_ops_append_eltwise(ops, scale, dnnl_eltwise_relu, 0, 0);

@@ -87,12 +87,6 @@ static dnnl_status_t make_blocked(plm__engine *e, const plm__layout *l, plm__md 
     return status == dnnl_unimplemented ? search_tags(e, l, false, m) : status;
 }
 
-static dnnl_status_t make_any(const plm__layout *l, plm__md *m)
-{
-    extents dim = widen(l->dim, l->rank);
-    return dnnl_memory_desc_create_with_tag(m, l->rank, dim.at, dnnl_f32, dnnl_format_tag_any);
-}
-
 static dnnl_status_t make_given(plm__engine *e, const plm__layout *l, plm__md *m)
 {
     if (l->blocks > 0) return make_blocked(e, l, m);
@@ -119,12 +113,6 @@ static bool read_fields(const_dnnl_memory_desc_t m, fields *f)
     return true;
 }
 
-static dnnl_status_t make_any(const plm__layout *l, plm__md *m)
-{
-    extents dim = widen(l->dim, l->rank);
-    return dnnl_memory_desc_init_by_tag(m, l->rank, dim.at, dnnl_f32, dnnl_format_tag_any);
-}
-
 static dnnl_status_t make_given(plm__engine *e, const plm__layout *l, plm__md *m)
 {
     (void)e;
@@ -148,6 +136,12 @@ static dnnl_status_t make_given(plm__engine *e, const plm__layout *l, plm__md *m
 }
 
 #endif
+
+static dnnl_status_t make_any(const plm__layout *l, plm__md *m)
+{
+    extents dim = widen(l->dim, l->rank);
+    return dnnl_memory_desc_create_with_tag(m, l->rank, dim.at, dnnl_f32, dnnl_format_tag_any);
+}
 
 dnnl_status_t plm__md_make(plm__engine *e, const plm__layout *l, plm__md *m)
 {
