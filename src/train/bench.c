@@ -13,7 +13,7 @@
 
 #define DEFAULT_STEPS 20
 #define WARM_UP 5
-#define REPLAYS 21
+#define REPLAYS 21  /* at most: no more than steps */
 #define TRACE 16384 /* primitives in one step, at most */
 
 typedef struct {
@@ -110,16 +110,17 @@ static bool profile(bench *b, const plm_bench_desc *d)
     return ok;
 }
 
-static bool replay(bench *b, plm_bench_result *result)
+static bool replay(bench *b, int steps, plm_bench_result *result)
 {
-    double seconds[REPLAYS];
+    const int replays = steps < REPLAYS ? steps : REPLAYS;
+    double    seconds[REPLAYS];
     if (!plm__enter(b->ctx, "plm_bench")) return false;
     bool ok = plm__trace_start(b->ctx, TRACE);
     ok      = ok && plm_backward(forward(b));
     ok      = plm__trace_stop(b->ctx) > 0 && ok;
     plm_tape_reset(b->tape); /* its memory serves the replay */
-    for (int i = 0; ok && i < REPLAYS; i++) ok = (seconds[i] = plm__trace_replay(b->ctx)) >= 0;
-    if (ok) result->primitive_ms = median_ms(seconds, REPLAYS);
+    for (int i = 0; ok && i < replays; i++) ok = (seconds[i] = plm__trace_replay(b->ctx)) >= 0;
+    if (ok) result->primitive_ms = median_ms(seconds, replays);
     plm__leave(b->ctx);
     return ok;
 }
@@ -165,7 +166,7 @@ bool plm_bench(plm_graph *net, plm_optimizer *opt, const plm_bench_desc *desc, p
     plm__block *block[2] = { NULL, NULL };
     bool        ok       = make_batch(&b, d.batch, block);
     b.tape               = ok ? plm_tape_new(b.ctx, NULL) : NULL;
-    ok = b.tape && run_steps(&b, d.steps, result) && (!d.on_op || profile(&b, &d)) && replay(&b, result);
+    ok = b.tape && run_steps(&b, d.steps, result) && (!d.on_op || profile(&b, &d)) && replay(&b, d.steps, result);
     plm_tape_free(b.tape);
     plm__pool_drop(b.ctx, block[0]);
     plm__pool_drop(b.ctx, block[1]);
