@@ -82,9 +82,10 @@ static bool check_tensor(plm_graph *g, const plm__safetensors *f, const plm__nod
                              n->desc.conv2d.kernel, n->desc.conv2d.kernel);
     else if (n->kind == &plm__kind_batch_norm) shape = plm_shape_of(x.dim[0]);
     else if (n->kind == &plm__kind_embedding) shape = plm_shape_of(n->desc.embedding.num, n->desc.embedding.dim);
-    else if (n->kind == &plm__kind_layer_norm && n->desc.layer_norm.affine && n->desc.layer_norm.axes <= x.rank)
-        shape = plm_shape_from(n->desc.layer_norm.axes, x.dim + x.rank - n->desc.layer_norm.axes);
-    else return true;
+    else if (n->kind == &plm__kind_layer_norm && n->desc.layer_norm.affine && n->desc.layer_norm.axes <= x.rank) {
+        const int axes = n->desc.layer_norm.axes > 0 ? n->desc.layer_norm.axes : 1;
+        shape          = plm_shape_from(axes, x.dim + x.rank - axes);
+    } else return true;
     snprintf(tensor, sizeof tensor, "%s.%s", name, n->kind == &plm__kind_batch_norm ? "running_mean" : "weight");
     const plm__entry *e = plm__safetensors_find(f, tensor);
     if (e && plm_shape_equal(e->shape, shape) && e->end > e->begin) return true;

@@ -29,8 +29,7 @@ static bool shape(plm_record *r)
 static double target_of(const plm_record *r)
 {
     const attributes *d = plm_record_attr(r);
-    if (d->target == PLM_ZERO) return 0;
-    return d->target != 0 ? d->target : sqrt((double)plm_record_in_shape(r, 0).dim[1]);
+    return plm__or(d->target, sqrt((double)plm_record_in_shape(r, 0).dim[1]));
 }
 
 typedef struct {
