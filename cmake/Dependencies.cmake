@@ -22,6 +22,8 @@ plummet_dependency(plummet_dnnl oneapi/dnnl/dnnl.h dnnl libdnnl-dev)
 plummet_dependency(plummet_lapack lapacke.h lapacke "liblapacke-dev libopenblas-openmp-dev")
 plummet_dependency(plummet_cjson cjson/cJSON.h cjson libcjson-dev)
 plummet_dependency(plummet_zlib zlib.h z zlib1g-dev)
+plummet_dependency(plummet_png png.h png libpng-dev)
+plummet_dependency(plummet_jpeg jpeglib.h jpeg libjpeg-dev)
 
 if(NOT TARGET plummet_openmp)
     add_library(plummet_openmp INTERFACE IMPORTED GLOBAL)
