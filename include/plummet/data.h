@@ -35,6 +35,21 @@ typedef struct {
 } plm_csv_desc;
 PLM_API plm_dataset *plm_dataset_from_csv(plm_ctx *ctx, const char *path, const plm_csv_desc *desc);
 
+/* Image files, DIR/CLASS/FILE.png (or .jpg, .jpeg, in any case): classes are the sub-folders, in the order of their bytes, as
+ * are the files in each; names that begin with a dot are passed over.  Samples are [3, size, size] (gray: [1, size, size]),
+ * decoded whenever a loader needs them, so the folder must stay as it is.
+ *
+ * The shorter side becomes round(size 256/224) pixels, of which the middle square is the sample.  The recipe for
+ * plm_loader_desc.augment is torchvision's RandomResizedCrop (.08 to 1 of the area, sides 3/4 to 4/3) and every other time
+ * the mirror image.  Errors: no classes, a class without files, no such folder; and from plm_loader_next, a file that is
+ * no image. */
+typedef struct {
+    int                      size;          /* side of the square samples; 0 means 224                              */
+    bool                     gray;          /* .299 red + .587 green + .114 blue; false: colours                    */
+    const plm_normalization *normalization; /* NULL: ImageNet's mean and deviation; gray: the averages of those */
+} plm_images_desc;
+PLM_API plm_dataset *plm_dataset_from_images(plm_ctx *ctx, const char *dir, const plm_images_desc *desc);
+
 /* Samples made on demand.  `get` fills x (the product of x_shape floats) and *label; false after plm_ctx_fail. */
 typedef struct {
     int64_t   count;
@@ -89,8 +104,8 @@ typedef struct {
     int64_t batch; /* samples at a time; 0 means 128; the last batch of an epoch may be shorter                       */
     bool shuffle;  /* a new order every epoch, a function of (context seed, epoch)                                    */
     bool augment;  /* by the data set's recipe, a function of (context seed, epoch, sample).  cifar10, cifar100: 4 black
-                      pixels on each side, a random 32x32 window of that, mirrored every other time.  Others have none:
-                      then nothing is changed                                                                         */
+                      pixels on each side, a random 32x32 window of that, mirrored every other time.  Images in folders:
+                      see there.  Others have none: then nothing is changed                                                                         */
     bool prefetch; /* a thread fills the next batch while this one is in use: the same bytes, sooner.  Samples of a
                       callback are made in the caller's thread all the same                                           */
 } plm_loader_desc;

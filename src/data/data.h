@@ -42,9 +42,11 @@ typedef struct {
     bool flip;
 
     /* Where the bytes of a sample come from when x and callback are not set: called from any thread, so it touches no
-     * context; false after writing why into `fault`. */
-    bool (*fetch)(void *source, int64_t at, uint8_t *x, plm__fault *fault);
+     * context; false after writing why into `fault`.  `augment`: the key of the epoch when the sample shall vary, for a
+     * recipe that needs more than the sample to draw from; else NULL. */
+    bool (*fetch)(void *source, int64_t at, const plm__key *augment, uint8_t *x, plm__fault *fault);
     void *source;
+    void (*source_free)(plm_ctx *ctx, void *source); /* NULL: it is not the store's */
 } plm__store;
 
 struct plm_dataset {

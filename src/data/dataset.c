@@ -19,6 +19,7 @@ plm__store *plm__store_new(plm_ctx *ctx, const char *name, int64_t count, plm_sh
 void plm__store_drop(plm__store *s)
 {
     if (!s || --s->refs > 0) return;
+    if (s->source_free) s->source_free(s->ctx, s->source);
     plm__delete(s->ctx, s->name);
     plm__delete(s->ctx, s->x);
     plm__delete(s->ctx, s->labels);

@@ -78,6 +78,13 @@ static void fill_augmented(const plm__filler *f, const uint8_t *from, variant v,
     }
 }
 
+static bool fetch(const plm__filler *f, int64_t epoch, int64_t at, plm__fault *fault)
+{
+    const plm__store *s   = f->data->store;
+    const plm__key    key = plm__random_key(f->seed, PLM__RANDOM_DATA, "fetch", (uint64_t)epoch);
+    return s->fetch(s->source, at, f->augment ? &key : NULL, f->raw, fault);
+}
+
 static bool fill_x(plm__filler *f, int64_t epoch, int64_t at, float *to, plm__fault *fault)
 {
     const plm__store *s = f->data->store;
@@ -87,7 +94,7 @@ static bool fill_x(plm__filler *f, int64_t epoch, int64_t at, float *to, plm__fa
     }
     const uint8_t *from = f->raw;
     if (!f->raw) from = (const uint8_t *)s->x + at * s->x_size;
-    else if (!s->fetch(s->source, at, f->raw, fault)) return false;
+    else if (!fetch(f, epoch, at, fault)) return false;
     if (f->augment) fill_augmented(f, from, draw(f, epoch, at), to);
     else fill_bytes(f, from, to);
     return true;

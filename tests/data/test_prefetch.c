@@ -156,8 +156,9 @@ typedef struct {
     atomic_int elsewhere; /* calls from another thread than the test's */
 } source;
 
-static bool fetch(void *user, int64_t at, uint8_t *x, plm__fault *fault)
+static bool fetch(void *user, int64_t at, const plm__key *augment, uint8_t *x, plm__fault *fault)
 {
+    (void)augment;
     source *s = user;
     s->elsewhere += !pthread_equal(pthread_self(), s->caller);
     if (at == s->bad && s->failures > 0) {
