@@ -50,6 +50,10 @@ typedef struct {
 } plm_images_desc;
 PLM_API plm_dataset *plm_dataset_from_images(plm_ctx *ctx, const char *dir, const plm_images_desc *desc);
 
+/* One image file as a sample of such a data set in testing, of shape [3, n, n] or [1, n, n]: x gets bytes, 0..255, which are
+ * not normalised.  False after an error that names the file. */
+PLM_API bool plm_image_read(plm_ctx *ctx, const char *path, plm_shape shape, float *x) PLM_MUST_CHECK;
+
 /* Samples made on demand.  `get` fills x (the product of x_shape floats) and *label; false after plm_ctx_fail. */
 typedef struct {
     int64_t   count;

@@ -21,7 +21,7 @@ enum { CLI_TRAIN = 1, CLI_INSPECT = 2, CLI_EVALUATE = 4, CLI_PREDICT = 8, CLI_BE
 /* The resolved values of all options of all commands. */
 typedef struct {
     const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format;
-    int64_t     depth, width, val, batch, test_batch, epochs, steps, seed, threads;
+    int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, threads;
     double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
     bool        nesterov, quiet, epoch_zero, log_steps, no_augment, json, profile, help;
     uint64_t    given; /* bit i: option i of the table was on the command line */
@@ -74,10 +74,16 @@ typedef struct {
     plm_dataset *train, *test, *val; /* val: NULL without --val */
 } cli_data;
 
-bool cli_dataset_check(const cli_settings *s, bool samples); /* is the name known, are its options right? */
-bool cli_dataset_form(plm_ctx *ctx, const cli_settings *s, cli_form *form);
-bool cli_dataset_open(plm_ctx *ctx, const cli_settings *s, cli_data *data);
-void cli_dataset_close(cli_data *data);
+/* "images:DIR": DIR, else NULL. */
+const char *cli_images_dir(const cli_settings *s);
+/* DIR/train and DIR/test (or DIR/val), whose classes agree; without those, DIR split 0.8/0.2 by the seed. */
+bool cli_images_open(plm_ctx *ctx, const cli_settings *s, cli_data *data);
+/* What a network is evaluated on: DIR/test, or DIR/val, or all of DIR, in the form of the settings. */
+plm_dataset *cli_images_test(plm_ctx *ctx, const cli_settings *s);
+bool         cli_dataset_check(const cli_settings *s, bool samples); /* is the name known, are its options right? */
+bool         cli_dataset_form(plm_ctx *ctx, const cli_settings *s, cli_form *form);
+bool         cli_dataset_open(plm_ctx *ctx, const cli_settings *s, cli_data *data);
+void         cli_dataset_close(cli_data *data);
 /* The samples on which a saved network is evaluated: a named set's test split as it is, or all rows of a csv with
  * the network's normalisation and classes. */
 plm_dataset *cli_dataset_for(plm_ctx *ctx, const cli_settings *s, const plm_graph *net);
@@ -116,7 +122,7 @@ typedef struct {
     float  *x; /* [count, size] */
     int64_t count, size;
 } cli_input;
-/* A .csv (or "-": standard input), .f32 or .pgm for a network with this input; `label`: a csv column to pass over. */
+/* A .csv (or "-": standard input), .f32, .pgm, .png or .jpg for a network with this input; `label`: a csv column to pass over. */
 bool cli_input_read(plm_ctx *ctx, const char *path, const char *label, const plm_graph *net, cli_input *input);
 void cli_input_free(cli_input *input);
 

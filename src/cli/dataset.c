@@ -43,6 +43,12 @@ bool cli_dataset_check(const cli_settings *s, bool samples)
         return s->label ||
                cli_usage_error("--dataset %s needs --label, the name of the column with the labels", s->dataset);
     }
+    if (!cli_images_dir(s) && cli_given(s, "size"))
+        return cli_usage_error("--size is for images:DIR, %s has its own", s->dataset);
+    if (cli_images_dir(s)) {
+        if (!*cli_images_dir(s)) return cli_usage_error("--dataset is \"images:\", expected images:DIR");
+        return !s->label || cli_usage_error("--label is for csv files, the classes of images are their folders");
+    }
     const char *names[KNOWN];
     char        list[256] = "";
     int         count     = 0;
@@ -58,7 +64,7 @@ bool cli_dataset_check(const cli_settings *s, bool samples)
             list);
     if (!set) {
         const char *nearest = cli_nearest(s->dataset, names, count);
-        return cli_usage_error("--dataset is \"%s\", expected one of %scsv:FILE%s%s%s", s->dataset, list,
+        return cli_usage_error("--dataset is \"%s\", expected one of %scsv:FILE, images:DIR%s%s%s", s->dataset, list,
                                nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
     }
     return !s->label || cli_usage_error("--label is for csv files, %s has its own labels", s->dataset);
@@ -73,6 +79,8 @@ void cli_dataset_print(void)
                (long long)k->classes, k->samples ? "" : " (its shape, for inspect and bench)");
     }
     printf("  %-26s %s\n", "csv:FILE", "a column --label, all others numbers; --seed splits the rows of train 0.8/0.2");
+    printf("  %-26s %s\n", "images:DIR",
+           "CLASS/*.png or .jpg in DIR/train and DIR/test (or val), or in DIR, split 0.8/0.2");
 }
 
 /* All samples of `d` as one batch, lent until the loader is freed. */
@@ -172,8 +180,11 @@ static bool hold_out(const cli_settings *s, cli_data *data)
 
 bool cli_dataset_open(plm_ctx *ctx, const cli_settings *s, cli_data *data)
 {
-    *data = (cli_data){ NULL, NULL, NULL };
-    if ((csv_path(s) ? open_csv(ctx, s, data) : open_named(ctx, s, data)) && hold_out(s, data)) return true;
+    *data         = (cli_data){ NULL, NULL, NULL };
+    const bool ok = csv_path(s)         ? open_csv(ctx, s, data)
+                    : cli_images_dir(s) ? cli_images_open(ctx, s, data)
+                                        : open_named(ctx, s, data);
+    if (ok && hold_out(s, data)) return true;
     cli_dataset_close(data);
     return false;
 }
@@ -193,7 +204,8 @@ bool cli_dataset_form(plm_ctx *ctx, const cli_settings *s, cli_form *form)
         *form = (cli_form){ plm_shape_of(set->c, set->h, set->w), set->classes };
         return true;
     }
-    plm_dataset *d = plm_dataset_from_csv(ctx, csv_path(s), &(plm_csv_desc){ .label = s->label });
+    plm_dataset *d = csv_path(s) ? plm_dataset_from_csv(ctx, csv_path(s), &(plm_csv_desc){ .label = s->label })
+                                 : cli_images_test(ctx, s);
     if (d) *form = (cli_form){ plm_dataset_x_shape(d), plm_dataset_classes(d) };
     plm_dataset_free(d);
     return plm_ctx_status(ctx) == PLM_OK;
@@ -258,5 +270,6 @@ plm_dataset *cli_dataset_for(plm_ctx *ctx, const cli_settings *s, const plm_grap
         return NULL;
     }
     if (csv_path(s)) return csv_for(ctx, s, net);
+    if (cli_images_dir(s)) return cli_images_test(ctx, s);
     return plm_dataset_named(ctx, s->dataset, &(plm_named_desc){ .dir = s->data, .test = true });
 }

@@ -1,4 +1,5 @@
-/* input.c: rows of raw numbers for `predict`: .csv, .f32 (raw little-endian) and .pgm (grey images, ASCII or binary).
+/* input.c: rows of raw numbers for `predict`: .csv, .f32 (raw little-endian), .pgm (grey images, ASCII or binary)
+ * and image files, which the library reads.
  *
  * Each file is read whole and then taken apart in memory; a row always has as many numbers as the network has inputs. */
 #include "cli.h"
@@ -7,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct {
     plm_ctx    *ctx;
@@ -282,13 +284,32 @@ static bool ends(const char *path, const char *ending)
     return n >= m && strcmp(path + n - m, ending) == 0;
 }
 
+/* Into raw numbers as training saw them before normalising. */
+static bool read_image(source *f, const plm_graph *net)
+{
+    float *x = next_row(f);
+    return x && plm_image_read(f->ctx, f->path, plm_graph_input_shape(net), x);
+}
+
+static bool is_image(const char *path)
+{
+    const char *end = strrchr(path, '.');
+    return end && (strcasecmp(end, ".png") == 0 || strcasecmp(end, ".jpg") == 0 || strcasecmp(end, ".jpeg") == 0);
+}
+
 bool cli_input_read(plm_ctx *ctx, const char *path, const char *label, const plm_graph *net, cli_input *input)
 {
     const bool csv = ends(path, ".csv") || strcmp(path, "-") == 0;
     source     f   = { .ctx = ctx, .path = path, .out = input };
     *input         = (cli_input){ .size = plm_shape_count(plm_graph_input_shape(net)) };
+    if (is_image(path)) {
+        const bool read = read_image(&f, net);
+        if (!read) cli_input_free(input);
+        return read;
+    }
     if (!csv && !ends(path, ".f32") && !ends(path, ".pgm"))
-        return cli_usage_error("%s: expected a .csv, .f32 or .pgm file, or - for csv from standard input", path);
+        return cli_usage_error(
+            "%s: expected a .csv, .f32 or .pgm file, a .png or .jpg image, or - for csv from standard input", path);
     bool ok = read_whole(&f);
     if (ok && csv) ok = read_csv(&f, label);
     else if (ok) ok = ends(path, ".f32") ? read_f32(&f) : read_pgm(&f, net);

@@ -88,7 +88,8 @@ static bool predict(plm_ctx *ctx, plm_graph *net, const char *path, const char *
 bool cli_predict(plm_ctx *ctx, const cli_settings *s, const char *const *inputs, int count)
 {
     if (!s->weights) return cli_usage_error("predict needs --weights FILE, a saved network");
-    if (count == 0) return cli_usage_error("predict needs an INPUT: a .csv, .f32 or .pgm file, or -");
+    if (count == 0)
+        return cli_usage_error("predict needs an INPUT: a .csv, .f32 or .pgm file, a .png or .jpg image, or -");
     plm_graph *net = plm_graph_open(ctx, s->weights);
     if (!net) return false;
     bool ok = true;

@@ -231,3 +231,27 @@ plm_dataset *plm_dataset_from_images(plm_ctx *ctx, const char *dir, const plm_im
     listing_drop(&classes);
     return plm__dataset_over(s);
 }
+
+bool plm_image_read(plm_ctx *ctx, const char *path, plm_shape shape, float *x)
+{
+    plm__fault fault = { PLM_OK, "" };
+    plm__image image = { 0 };
+    char       text[PLM__SHAPE_TEXT];
+    if (!ctx || ctx->status != PLM_OK) return false;
+    if (!path || !x) return plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_image_read: %s is NULL", path ? "x" : "path");
+    if (shape.rank != 3 || (shape.dim[0] != 1 && shape.dim[0] != 3) || shape.dim[1] != shape.dim[2] ||
+        shape.dim[1] < 1 || shape.dim[1] > MAX_SIZE)
+        return plm__fail(ctx, PLM_ERR_SHAPE, "%s: an image cannot become %s, expected [1,n,n] or [3,n,n]", path,
+                         plm__shape_text(shape, text));
+    const int     size  = (int)shape.dim[1];
+    const int64_t count = plm_shape_count(shape);
+    uint8_t      *bytes = plm__new(ctx, (size_t)count, "an image");
+    bool          ok    = bytes;
+    if (ok && (!plm__image_read(path, &image, &fault) ||
+               !plm__image_resize(&image, middle(&image, size), size, size, shape.dim[0] == 1, bytes, &fault)))
+        ok = plm__fail(ctx, fault.status, "%s", fault.message);
+    for (int64_t i = 0; ok && i < count; i++) x[i] = bytes[i];
+    plm__image_drop(&image);
+    plm__delete(ctx, bytes);
+    return ok;
+}

@@ -2,7 +2,7 @@
 #ifndef PLM_TESTS_DATA_IMAGE_FILES_H
 #define PLM_TESTS_DATA_IMAGE_FILES_H
 
-#include "data/check.h"
+#include "support.h"
 
 #include <jpeglib.h>
 #include <png.h>

@@ -1,4 +1,5 @@
 /* test_image.c: image files, sound and hostile, and resizing against the definition. */
+#include "data/check.h"
 #include "data/image.h"
 #include "data/image_files.h"
 

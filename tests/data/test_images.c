@@ -1,4 +1,5 @@
 /* test_images.c: folders of images as a data set: order, windows, the same samples whoever makes them, errors. */
+#include "data/check.h"
 #include "data/image.h"
 #include "data/image_files.h"
 
