@@ -80,6 +80,8 @@ const char *cli_images_dir(const cli_settings *s);
 bool cli_images_open(plm_ctx *ctx, const cli_settings *s, cli_data *data);
 /* What a network is evaluated on: DIR/test, or DIR/val, or all of DIR, in the form of the settings. */
 plm_dataset *cli_images_test(plm_ctx *ctx, const cli_settings *s);
+/* The same for a saved network: of its input's size, with its normalisation; its classes must agree. */
+plm_dataset *cli_images_for(plm_ctx *ctx, const cli_settings *s, const plm_graph *net);
 bool         cli_dataset_check(const cli_settings *s, bool samples); /* is the name known, are its options right? */
 bool         cli_dataset_form(plm_ctx *ctx, const cli_settings *s, cli_form *form);
 bool         cli_dataset_open(plm_ctx *ctx, const cli_settings *s, cli_data *data);

@@ -258,6 +258,7 @@ plm_dataset *cli_dataset_for(plm_ctx *ctx, const cli_settings *s, const plm_grap
     const plm_shape in = plm_graph_input_shape(net), out = plm_graph_output_shape(net);
     char            have[160], want[160];
     cli_form        form;
+    if (cli_images_dir(s)) return cli_images_for(ctx, s, net);
     if (!cli_dataset_form(ctx, s, &form)) return NULL;
     if (!plm_shape_equal(form.shape, in)) {
         plm_ctx_fail(ctx, PLM_ERR_SHAPE, "%s takes samples of shape %s, those of %s are %s", s->weights,
@@ -270,6 +271,5 @@ plm_dataset *cli_dataset_for(plm_ctx *ctx, const cli_settings *s, const plm_grap
         return NULL;
     }
     if (csv_path(s)) return csv_for(ctx, s, net);
-    if (cli_images_dir(s)) return cli_images_test(ctx, s);
     return plm_dataset_named(ctx, s->dataset, &(plm_named_desc){ .dir = s->data, .test = true });
 }

@@ -31,6 +31,12 @@ static plm_dataset *open_dir(plm_ctx *ctx, const cli_settings *s, const char *di
     return plm_dataset_from_images(ctx, dir, &(plm_images_desc){ .size = (int)s->size });
 }
 
+/* What to evaluate on: DIR/test (or val) if DIR has splits, else all of it. */
+static const char *test_dir(const cli_settings *s, char train[ROOM], char test[ROOM])
+{
+    return find_splits(cli_images_dir(s), train, test) ? test : cli_images_dir(s);
+}
+
 static bool same_classes(plm_ctx *ctx, const plm_dataset *a, const plm_dataset *b)
 {
     const int n = plm_dataset_classes(a), m = plm_dataset_classes(b);
@@ -60,5 +66,38 @@ bool cli_images_open(plm_ctx *ctx, const cli_settings *s, cli_data *data)
 plm_dataset *cli_images_test(plm_ctx *ctx, const cli_settings *s)
 {
     char train[ROOM], test[ROOM];
-    return open_dir(ctx, s, find_splits(cli_images_dir(s), train, test) ? test : cli_images_dir(s));
+    return open_dir(ctx, s, test_dir(s, train, test));
+}
+
+/* As many classes as outputs, and the folders are called as the network's classes: labels are only numbers. */
+static bool knows_classes(plm_ctx *ctx, const cli_settings *s, const plm_graph *net, const plm_dataset *data)
+{
+    const plm_shape out = plm_graph_output_shape(net);
+    char            text[160];
+    if (out.rank != 1 || out.dim[0] != plm_dataset_classes(data))
+        return plm_ctx_fail(ctx, PLM_ERR_SHAPE, "%s has an output of shape %s, %s has %d classes", s->weights,
+                            cli_shape_text(out, text), s->dataset, plm_dataset_classes(data));
+    for (int i = 0; i < plm_graph_class_count(net); i++)
+        if (strcmp(plm_graph_class(net, i), plm_dataset_class(data, i)) != 0)
+            return plm_ctx_fail(ctx, PLM_ERR_FORMAT, "class %d is \"%s\" in %s and \"%s\" in %s", i,
+                                plm_dataset_class(data, i), s->dataset, plm_graph_class(net, i), s->weights);
+    return true;
+}
+
+plm_dataset *cli_images_for(plm_ctx *ctx, const cli_settings *s, const plm_graph *net)
+{
+    char            train[ROOM], test[ROOM], text[160];
+    const plm_shape x = plm_graph_input_shape(net);
+    if (x.rank != 3 || (x.dim[0] != 1 && x.dim[0] != 3) || x.dim[1] != x.dim[2]) {
+        plm_ctx_fail(ctx, PLM_ERR_SHAPE, "%s takes samples of shape %s, images are [1,n,n] or [3,n,n]", s->weights,
+                     cli_shape_text(x, text));
+        return NULL;
+    }
+    const plm_images_desc d    = { .size          = (int)x.dim[1],
+                                   .gray          = x.dim[0] == 1,
+                                   .normalization = plm_graph_normalization(net) };
+    plm_dataset          *data = plm_dataset_from_images(ctx, test_dir(s, train, test), &d);
+    if (!data || knows_classes(ctx, s, net, data)) return data;
+    plm_dataset_free(data);
+    return NULL;
 }

@@ -106,6 +106,25 @@ static void test_layouts(void **state)
             check_layout(*state, cases[i].channels, &cases[i].d, which, cases[i].kept[which]);
 }
 
+/* The stride of an extent of 1 says nothing, so it may be anything: kernels leave it as they please. */
+static void test_meaningless_strides(void **state)
+{
+    trial        *t = *state;
+    const formula f = { .op = { .f     = apply,
+                                .user  = &(const range){ 2, 0, 1 },
+                                .naive = naive,
+                                .n     = 1,
+                                .in    = { S(2, 17, 1, 4) },
+                                .out   = S(2, 17, 1, 4) } };
+    for (int which = 0; which < LAYOUTS; which++) {
+        plm__layout home = layout_of(f.op.in[0], which);
+        home.stride[2]   = 3 * home.stride[3];
+        trial_prepare(t, &f, (uint64_t)which);
+        assert_true(plm__param_set_home(t->p[0], &home));
+        check_roles(t, (const role[]){ TRAINED, LENT, LENT });
+    }
+}
+
 /* Half of a convolution's channels. */
 static plm_val of_convolution(plm_tape *tape, const plm_val *in, int n, void *user)
 {
@@ -243,8 +262,11 @@ int main(void)
                   .lo    = 0.5,
                   .hi    = 1.5 } },
     };
-    const struct CMUnitTest others[] = { trial_test(test_layouts), trial_test(test_of_a_convolution),
-                                         trial_test(test_random_shapes), trial_test(test_large),
+    const struct CMUnitTest others[] = { trial_test(test_layouts),
+                                         trial_test(test_meaningless_strides),
+                                         trial_test(test_of_a_convolution),
+                                         trial_test(test_random_shapes),
+                                         trial_test(test_large),
                                          ctx_test(test_errors) };
     return run_formulas(cases, others);
 }
