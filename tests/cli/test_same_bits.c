@@ -9,7 +9,7 @@ static archive small;
 static bool recorded(const char *folder, const char *text)
 {
     static char config[1 << 14];
-    char        path[2048];
+    char        path[4096];
     snprintf(path, sizeof path, "%s/config.json", folder);
     slurp(path, config, sizeof config);
     return strstr(config, text) != NULL;
@@ -35,7 +35,7 @@ static bool same_files(const char *a, const char *b)
 static void test_resnet18(void **state)
 {
     static const char *const how[] = { "--seed 4", "--seed 4 --test-batch-size 2", "--seed 5" };
-    char                     file[3][2048], dir[1024];
+    char                     file[3][4096], dir[1100];
     (void)state;
     cifar10_members(&small, NULL);
     write_archive("same_bits", "cifar-10-binary.tar.gz", &small);
@@ -55,7 +55,7 @@ static void test_resnet18(void **state)
 static void test_no_augment(void **state)
 {
     static const char *const how[] = { "", "--no-augment", "--no-augment" };
-    char                     dir[3][1024], file[3][2048];
+    char                     dir[3][1100], file[3][4096];
     (void)state;
     cifar10_members(&small, NULL);
     write_archive("augment", "cifar-10-binary.tar.gz", &small);

@@ -86,18 +86,19 @@ static void test_random_shapes(void **state)
     }
 }
 
-/* A table that lies as a convolution's weights do is read in its own order all the same. */
+/* A table that lies as a linear layer's weights do is read in its own order all the same. */
 static void test_blocked_table(void **state)
 {
     trial          *t = *state;
     const plm_shape s = S(7);
     const formula f = { .op = { .f = apply, .user = &s, .naive = naive, .n = 1, .in = { S(17, 12) }, .out = S(7, 12) },
                         .gradient = gradient };
-    const plm__layout home = {
-        .rank = 2, .blocks = 1, .dim = { 17, 12 }, .padded = { 32, 12 }, .stride = { 16 * 12, 16 }, .block = { 16 }
-    };
+    plm__layout   home;
     trial_prepare(t, &f, 1);
-    assert_true(plm__param_set_home(t->p[0], &home));
+    assert_true(plm__enter(t->ctx, "a test"));
+    const bool ok = plm__linear_home(t->ctx, S(17, 12), &home) && plm__param_set_home(t->p[0], &home);
+    plm__leave(t->ctx);
+    assert_true(ok && !plm__layout_is_plain(&home));
     check_roles(t, (const role[]){ TRAINED, LENT, LENT });
 }
 
