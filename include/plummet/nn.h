@@ -240,7 +240,8 @@ PLM_API int                      plm_graph_class_count(const plm_graph *g);
 /* safetensors: PyTorch's names and shapes, row-major f32; graph, input shape, normalisation and class names as JSON in
  * __metadata__.  Written beside and renamed: the file is the old one or the new one, never half. */
 PLM_API bool plm_graph_save(const plm_graph *g, const char *path) PLM_MUST_CHECK;
-/* Rebuilds a network from such a file alone.  NULL on error. */
+/* Rebuilds a network from such a file alone.  NULL on error.  Reading takes F32, BF16 and F16 (all exact in f32; infinities
+ * and nan stay, and are refused at the first use), and passes over PyTorch's num_batches_tracked. */
 PLM_API plm_graph *plm_graph_open(plm_ctx *ctx, const char *path) PLM_MUST_CHECK;
 /* Fills a graph built in code; missing, extra and misshapen tensors are named, and then nothing is changed. */
 PLM_API bool plm_graph_load(plm_graph *g, const char *path) PLM_MUST_CHECK;

@@ -28,12 +28,13 @@ static void end_faults(faults *f)
     if (f->count > NAMED) snprintf(f->text + used, sizeof f->text - used, " and %d more", f->count - NAMED);
 }
 
-/* PyTorch's batch norms count their batches; nothing here depends on it. */
-static bool is_counter(const char *name)
+/* PyTorch's batch norms count their batches, in a number without axes; nothing here depends on it. */
+static bool is_counter(const plm__entry *e)
 {
-    static const char suffix[] = "num_batches_tracked";
-    const size_t      length = strlen(name), end = sizeof suffix - 1;
-    return length >= end && strcmp(name + length - end, suffix) == 0;
+    static const char suffix[] = ".num_batches_tracked";
+    const size_t      length = strlen(e->name), end = sizeof suffix - 1;
+    return length >= end && strcmp(e->name + length - end, suffix) == 0 && strcmp(e->dtype, "I64") == 0 &&
+           e->shape.rank == 0;
 }
 
 bool plm__safetensors_match(plm__safetensors *f, const plm_graph *g)
@@ -48,13 +49,13 @@ bool plm__safetensors_match(plm__safetensors *f, const plm_graph *g)
             continue;
         }
         e->used = true;
-        if (plm_shape_equal(e->shape, p->shape) && strcmp(e->dtype, "F32") == 0) continue;
-        snprintf(each, sizeof each, "%.48s is %s %s, expected F32 %s", p->name, e->dtype, plm__shape_text(e->shape, is),
-                 plm__shape_text(p->shape, wanted));
+        if (plm_shape_equal(e->shape, p->shape) && plm__safetensors_is_float(e)) continue;
+        snprintf(each, sizeof each, "%.48s is %s %s, expected %s %s", p->name, e->dtype, plm__shape_text(e->shape, is),
+                 plm__safetensors_is_float(e) ? e->dtype : "F32, BF16 or F16", plm__shape_text(p->shape, wanted));
         note(&misshapen, "; misshapen: ", each);
     }
     for (int i = 0; i < f->entries; i++)
-        if (!f->entry[i].used && !is_counter(f->entry[i].name)) note(&extra, "; extra: ", f->entry[i].name);
+        if (!f->entry[i].used && !is_counter(&f->entry[i])) note(&extra, "; extra: ", f->entry[i].name);
     if (missing.count + misshapen.count + extra.count == 0) return true;
     end_faults(&missing), end_faults(&misshapen), end_faults(&extra);
     return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: its tensors do not fit the network%s%s%s", f->path, missing.text,
@@ -68,10 +69,10 @@ static plm__block *read_home(const plm__safetensors *f, const plm_param *p)
     const plm__entry *e     = plm__safetensors_find(f, p->name);
     plm__block       *home  = plm__pool_get(f->ctx, (size_t)plm__layout_floats(&p->home) * sizeof(float));
     bool              ok    = home != NULL;
-    if (ok && plm__layout_same(&p->home, &plain)) ok = plm__safetensors_read(f, e, home->data);
+    if (ok && plm__layout_same(&p->home, &plain)) ok = plm__safetensors_read_f32(f, e, home->data);
     else if (ok) {
         plm__block *rows = plm__pool_get(f->ctx, (size_t)plm_shape_count(p->shape) * sizeof(float));
-        ok               = rows && plm__safetensors_read(f, e, rows->data) &&
+        ok               = rows && plm__safetensors_read_f32(f, e, rows->data) &&
              plm__reorder(f->ctx, &plain, rows->data, &p->home, home->data);
         plm__pool_drop(f->ctx, rows);
     }

@@ -275,7 +275,7 @@ static bool read_weights(plm_graph *g, const plm__safetensors *f)
 {
     for (int i = 0; i < g->params; i++) {
         plm_param *p = g->param[i];
-        if (!plm__safetensors_read(f, plm__safetensors_find(f, p->name), p->weights->data)) return false;
+        if (!plm__safetensors_read_f32(f, plm__safetensors_find(f, p->name), p->weights->data)) return false;
         p->written = true;
         p->version++;
     }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,6 +194,46 @@ const char *plm__safetensors_metadata(const plm__safetensors *f, const char *key
 bool plm__safetensors_read(const plm__safetensors *f, const plm__entry *e, void *data)
 {
     return read_at(f, f->start + e->begin, data, (size_t)(e->end - e->begin));
+}
+
+/* bfloat16 is the upper half of a float. */
+static float from_bf16(uint16_t half)
+{
+    const uint32_t bits = (uint32_t)half << 16;
+    float          x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* 1 sign, 5 exponent (bias 15), 10 fraction; an exponent of 0 is a subnormal, one of 31 an infinity or a nan, which stay
+ * what they are.  Source: IEEE 754-2008, 3.6. */
+static float from_f16(uint16_t half)
+{
+    const int   exponent = half >> 10 & 31, fraction = half & 1023;
+    const float size = exponent == 31 ? (fraction ? NAN : INFINITY)
+                       : exponent     ? ldexpf((float)(1024 + fraction), exponent - 25)
+                                      : ldexpf((float)fraction, -24);
+    return half & 0x8000 ? -size : size;
+}
+
+bool plm__safetensors_is_float(const plm__entry *e)
+{
+    return strcmp(e->dtype, "F32") == 0 || strcmp(e->dtype, "BF16") == 0 || strcmp(e->dtype, "F16") == 0;
+}
+
+bool plm__safetensors_read_f32(const plm__safetensors *f, const plm__entry *e, float *data)
+{
+    if (strcmp(e->dtype, "F32") == 0) return plm__safetensors_read(f, e, data);
+    const bool    bf16  = strcmp(e->dtype, "BF16") == 0;
+    const int64_t count = (e->end - e->begin) / (int64_t)sizeof(uint16_t);
+    char         *from  = (char *)data + count * (int64_t)sizeof(uint16_t); /* they end where the floats will end */
+    if (!plm__safetensors_read(f, e, from)) return false;
+    for (int64_t i = 0; i < count; i++) {
+        uint16_t half;
+        memcpy(&half, from + i * (int64_t)sizeof half, sizeof half);
+        data[i] = bf16 ? from_bf16(half) : from_f16(half);
+    }
+    return true;
 }
 
 /* Padded by blanks, so that the data is aligned to its elements. */

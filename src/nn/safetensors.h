@@ -33,9 +33,12 @@ void        plm__safetensors_close(plm__safetensors *f);
 plm__entry *plm__safetensors_find(const plm__safetensors *f, const char *name); /* NULL: no such */
 const char *plm__safetensors_metadata(const plm__safetensors *f, const char *key);
 bool plm__safetensors_read(const plm__safetensors *f, const plm__entry *e, void *data); /* e->end - e->begin bytes */
+/* Is the tensor one of numbers that f32 holds exactly: F32, BF16 or F16?  Then this reads it, converted. */
+bool plm__safetensors_is_float(const plm__entry *e);
+bool plm__safetensors_read_f32(const plm__safetensors *f, const plm__entry *e, float *data);
 
-/* Every parameter of the graph is in the file and the file has nothing else; otherwise one sentence names what is
- * missing, extra and misshapen.  load.c */
+/* Every parameter of the graph is in the file, as F32, BF16 or F16, and the file has nothing else but PyTorch's counters
+ * of batches; otherwise one sentence names what is missing, extra and misshapen.  load.c */
 bool plm__safetensors_match(plm__safetensors *f, const plm_graph *g);
 
 /* ------------------------------------------------------------------ writing */

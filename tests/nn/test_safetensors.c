@@ -3,6 +3,8 @@
 #include "nn/files.h"
 #include "nn/safetensors.h"
 
+#include <math.h>
+
 static char bad[1024];
 
 static int setup(void **state)
@@ -96,6 +98,94 @@ static void test_unusual(void **state)
     plm__safetensors_close(&f);
 }
 
+/* The value of a half precision number by the words of the standard, in double. */
+static double half_value(unsigned bits, int exponent_bits, int fraction_bits)
+{
+    const int    most = (1 << exponent_bits) - 1, bias = most / 2;
+    const int    exponent = (int)(bits >> fraction_bits) & most, fraction = (int)bits & ((1 << fraction_bits) - 1);
+    const double sign = bits & 0x8000 ? -1 : 1, part = (double)fraction / (1 << fraction_bits);
+    if (exponent == most) return fraction ? NAN : sign * INFINITY;
+    return sign * (exponent ? (1 + part) * pow(2, exponent - bias) : part * pow(2, 1 - bias));
+}
+
+/* Each of the 65536 numbers of both kinds, subnormals and infinities too: the same number, bit for bit but for a nan's. */
+static void test_half_precision(void **state)
+{
+    enum { COUNT = 1 << 16, BYTES = 2 * COUNT };
+    plm_ctx          *ctx      = *state;
+    static const char header[] = "{\"a\":{\"dtype\":\"F16\",\"shape\":[65536],\"data_offsets\":[0,131072]},"
+                                 "\"b\":{\"dtype\":\"BF16\",\"shape\":[2,32768],\"data_offsets\":[131072,262144]}}   ";
+    uint8_t          *bytes = test_malloc(8 + sizeof header - 1 + 2 * BYTES), *at = bytes + 8 + sizeof header - 1;
+    float            *got = test_malloc(COUNT * sizeof *got);
+    plm__safetensors  f;
+    memset(bytes, 0, 8);
+    bytes[0] = (uint8_t)(sizeof header - 1);
+    memcpy(bytes + 8, header, sizeof header - 1);
+    for (int i = 0; i < 2 * COUNT; i++) at[2 * i] = (uint8_t)i, at[2 * i + 1] = (uint8_t)(i >> 8);
+    write_bytes(bad, bytes, 8 + sizeof header - 1 + 2 * BYTES);
+    assert_true(plm__safetensors_open(&f, ctx, bad));
+    for (int kind = 0; kind < 2; kind++) {
+        assert_true(plm__safetensors_read_f32(&f, plm__safetensors_find(&f, kind ? "b" : "a"), got));
+        for (unsigned i = 0; i < COUNT; i++) {
+            const float want = (float)half_value(i, kind ? 8 : 5, kind ? 7 : 10);
+            if (isnan(want)) assert_true(isnan(got[i]));
+            else assert_memory_equal(&got[i], &want, sizeof want);
+        }
+    }
+    plm__safetensors_close(&f);
+    test_free(got);
+    test_free(bytes);
+}
+
+/* fc.weight [2,3] and fc.bias [2], each 0.5, 1.5, ... in half precision, and one tensor more. */
+static void write_halves(const char *dtype, const char *more, size_t bytes)
+{
+    static const uint16_t bf16[] = { 0x3f00, 0x3fc0, 0x4020, 0x4060, 0x4090, 0x40b0, 0x3f00, 0x3fc0 },
+                          f16[]  = { 0x3800, 0x3e00, 0x4100, 0x4300, 0x4480, 0x4580, 0x3800, 0x3e00 };
+    char    header[1024];
+    uint8_t data[64] = { 0 };
+    memcpy(data, strcmp(dtype, "F16") == 0 ? f16 : bf16, sizeof f16);
+    snprintf(header, sizeof header,
+             "{\"fc.weight\":{\"dtype\":\"%s\",\"shape\":[2,3],\"data_offsets\":[0,12]},"
+             "\"fc.bias\":{\"dtype\":\"%s\",\"shape\":[2],\"data_offsets\":[12,16]}%s}",
+             dtype, dtype, more);
+    write_tensors(bad, header, data, 16 + bytes);
+}
+
+static void assert_halves(plm_graph *net)
+{
+    float w[6], b[2];
+    assert_true(plm_graph_load(net, bad));
+    assert_true(plm_param_read(plm_graph_param(net, 0), w, 6) && plm_param_read(plm_graph_param(net, 1), b, 2));
+    for (int i = 0; i < 6; i++) assert_close((double)w[i], 0.5 + i, 0, 0);
+    for (int i = 0; i < 2; i++) assert_close((double)b[i], 0.5 + i, 0, 0);
+}
+
+/* Into row-major weights and, once the network has been used, into whatever layout its kernels chose. */
+static void test_load_half_precision(void **state)
+{
+    plm_ctx    *ctx  = *state;
+    plm_graph  *net  = plm_graph_new(ctx);
+    const float x[3] = { 1, 1, 1 };
+    float       y[2];
+    plm_graph_output(
+        plm_nn_linear(plm_nn_input(net, plm_shape_of(3)), &(plm_linear_desc){ .name = "fc", .out = 2, .bias = true }),
+        "y");
+    write_halves("F16", ",\"norm.num_batches_tracked\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[16,24]}", 8);
+    assert_halves(net);
+    assert_true(plm_graph_predict(net, x, 1, y));
+    assert_close((double)y[1], 3.5 + 4.5 + 5.5 + 1.5, 0, 1e-6);
+    write_halves("BF16", "", 0);
+    assert_halves(net);
+    write_halves("F16", ",\"norm.num_batches_tracked\":{\"dtype\":\"I64\",\"shape\":[1],\"data_offsets\":[16,24]}", 8);
+    assert_false(plm_graph_load(net, bad));
+    assert_error(ctx, PLM_ERR_FORMAT, "; extra: norm.num_batches_tracked");
+    write_halves("I16", "", 0);
+    assert_false(plm_graph_load(net, bad));
+    assert_error(ctx, PLM_ERR_FORMAT, "fc.weight is I16 [2,3], expected F32, BF16 or F16 [2,3]");
+    plm_graph_free(net);
+}
+
 /* Files by another program; the second reader here was written apart. */
 static void test_golden_files(void **state)
 {
@@ -129,6 +219,7 @@ static void test_golden_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { file_test(test_headers), file_test(test_unusual),
+                                        file_test(test_half_precision), file_test(test_load_half_precision),
                                         file_test(test_golden_files) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
