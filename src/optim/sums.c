@@ -31,7 +31,7 @@ VECTOR static double squares(const float *x, int64_t n)
     return lane_sum(lane);
 }
 
-VECTOR void plm__subtract(float *w, const float *d, int64_t n, double *ww, double *dd)
+VECTOR static void subtract(float *w, const float *d, int64_t n, double *ww, double *dd)
 {
     double  before[LANES] = { 0 }, change[LANES] = { 0 };
     int64_t i = 0;
@@ -48,6 +48,12 @@ VECTOR void plm__subtract(float *w, const float *d, int64_t n, double *ww, doubl
     }
     *ww += lane_sum(before);
     *dd += lane_sum(change);
+}
+
+/* Apart from its variants, because the name that chooses among them is exported by gcc, whatever its visibility. */
+void plm__subtract(float *w, const float *d, int64_t n, double *ww, double *dd)
+{
+    subtract(w, d, n, ww, dd);
 }
 
 static int64_t part_size(int64_t n)
