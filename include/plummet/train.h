@@ -64,6 +64,36 @@ typedef struct {
 PLM_API bool plm_train(plm_graph *net, plm_optimizer *opt, plm_dataset *data, const plm_train_desc *desc,
                        plm_epoch *last) PLM_MUST_CHECK;
 
+/* ------------------------------------------------------------------ checkpoints */
+
+/* Where a training stands between two steps.  With the weights, batch norm's statistics and the optimiser's state it is all
+ * that training needs to go on as if it had never stopped: orders and random numbers are functions of the seed, the epoch
+ * and the step. */
+typedef struct {
+    int64_t step;    /* batches trained on, over all epochs; those left out (non-finite) count as well */
+    int     epoch;   /* epochs that are finished                                                       */
+    int64_t batches; /* of the epoch after that                                                        */
+    int64_t skipped; /* steps left out, over all epochs                                                */
+    /* What the row of that epoch is made of so far: sums over its samples and (eta.mean, update.mean) its steps. */
+    int64_t   steps; /* without those left out */
+    plm_score train;
+    plm_range eta, update;
+    double    seconds;
+} plm_checkpoint;
+
+/* One file with all of it: the network as plm_graph_save writes it, so that plm_graph_open and other programs read it too, and
+ * beside it the optimiser's slots ("plummet.slot0.NAME") and `at` (in __metadata__), under a CRC-64 of the whole.  Written
+ * beside, on the disk before it is renamed: the file is the old one or the new one, never half.
+ *   recipe: what else the training depends on, one fact a line ("batch 128\nlr 0.1"); NULL: nothing.
+ *   PLM_ERR_IO; PLM_ERR_ARGUMENT: a parameter's name begins with "plummet.", a number of `at` is infinite. */
+PLM_API bool plm_checkpoint_save(const char *path, const plm_graph *net, const plm_optimizer *opt,
+                                 const plm_checkpoint *at, const char *recipe) PLM_MUST_CHECK;
+/* Puts network and optimiser, built as when it was saved, and *at where they were.  After a failure nothing has changed.
+ *   PLM_ERR_IO; PLM_ERR_FORMAT: damaged, no checkpoint, or of another network;
+ *   PLM_ERR_STATE: of another optimiser or recipe; the first line that differs is named. */
+PLM_API bool plm_checkpoint_load(const char *path, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at,
+                                 const char *recipe) PLM_MUST_CHECK;
+
 /* ------------------------------------------------------------------ benchmark */
 
 /* The time of one op of one node in a step, with what the engine does around it; means over the steps, so that they add

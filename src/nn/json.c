@@ -57,7 +57,7 @@ void plm__text_number(plm__text *t, double x)
 {
     char text[40], *end = text;
     if (!isfinite(x)) {
-        plm__fail(t->ctx, PLM_ERR_ARGUMENT, "plm_graph_save: the network's description has a number %g", x);
+        plm__fail(t->ctx, PLM_ERR_ARGUMENT, "a model file cannot hold a number %g", x);
         return;
     }
     snprintf(text, sizeof text, "%.17g", x);

@@ -1,4 +1,4 @@
-/* safetensors.c: reading and writing files of named tensors.
+/* safetensors.c: reading files of named tensors.
  *
  * A file is not to be trusted: no number of it is used before it is checked against the file's size, so nothing is
  * allocated that the file could not fill, and no bytes are read that belong to another tensor. */
@@ -15,10 +15,6 @@
 #include <unistd.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "data goes to and from the file as it is in memory");
-
-/* The reference takes a header of 100 MB; parsed JSON can be 30 times its text, and no network needs a tenth of this.
- * */
-enum { PREFIX = 8, MAX_HEADER = 16 << 20 };
 
 static const struct {
     const char *name;
@@ -57,22 +53,22 @@ static bool read_at(const plm__safetensors *f, int64_t offset, void *data, size_
 /* The header's JSON; the start and size of the data behind it. */
 static bool read_header(plm__safetensors *f, int64_t file_bytes)
 {
-    unsigned char prefix[PREFIX];
+    unsigned char prefix[PLM__HEADER_PREFIX];
     uint64_t      length = 0;
-    if (file_bytes < PREFIX)
+    if (file_bytes < PLM__HEADER_PREFIX)
         return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: not a safetensors file, it has only %" PRId64 " bytes", f->path,
                          file_bytes);
-    if (!read_at(f, 0, prefix, PREFIX)) return false;
-    for (int i = PREFIX - 1; i >= 0; i--) length = length << 8 | prefix[i];
-    if (length > MAX_HEADER || (int64_t)length > file_bytes - PREFIX)
+    if (!read_at(f, 0, prefix, PLM__HEADER_PREFIX)) return false;
+    for (int i = PLM__HEADER_PREFIX - 1; i >= 0; i--) length = length << 8 | prefix[i];
+    if (length > PLM__MAX_HEADER || (int64_t)length > file_bytes - PLM__HEADER_PREFIX)
         return plm__fail(f->ctx, PLM_ERR_FORMAT,
                          "%s: not a safetensors file, or cut off: a header of %" PRIu64 " bytes, in a file of %" PRId64
                          " and at most %d",
-                         f->path, length, file_bytes, MAX_HEADER);
-    f->start   = PREFIX + (int64_t)length;
+                         f->path, length, file_bytes, PLM__MAX_HEADER);
+    f->start   = PLM__HEADER_PREFIX + (int64_t)length;
     f->bytes   = file_bytes - f->start;
     char *text = plm__new(f->ctx, (size_t)length + 1, "the header of a model file");
-    bool  ok   = text && read_at(f, PREFIX, text, (size_t)length);
+    bool  ok   = text && read_at(f, PLM__HEADER_PREFIX, text, (size_t)length);
     if (ok && !(f->header = plm__json_parse(text, (size_t)length)))
         ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: not a safetensors file: its header is not JSON", f->path);
     plm__delete(f->ctx, text);
@@ -163,13 +159,41 @@ static bool check_entries(plm__safetensors *f)
     return true;
 }
 
+/* The checksum of a file that has one: the last eight bytes, over everything before them. */
+static bool check_sum(plm__safetensors *f)
+{
+    enum { CHUNK = 1 << 18 };
+    uint64_t    wanted = 0;
+    plm__entry *e      = plm__safetensors_find(f, PLM__CHECKSUM);
+    if (!e) return true;
+    e->used = true;
+    if (e->end - e->begin != (int64_t)sizeof wanted || e->end != f->bytes)
+        return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: its checksum does not stand at its end", f->path);
+    struct {
+        plm__crc64 sum;
+        char       bytes[CHUNK];
+    } *work = plm__new(f->ctx, sizeof *work, "the checksum of a file");
+    bool ok = work && plm__safetensors_read(f, e, &wanted);
+    if (ok) plm__crc64_begin(&work->sum);
+    for (int64_t at = 0, end = f->start + e->begin; ok && at < end;) {
+        const size_t n = end - at < CHUNK ? (size_t)(end - at) : CHUNK;
+        ok             = read_at(f, at, work->bytes, n);
+        if (ok) plm__crc64_add(&work->sum, work->bytes, n);
+        at += (int64_t)n;
+    }
+    if (ok && plm__crc64_value(&work->sum) != wanted)
+        ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s is damaged: its checksum is wrong", f->path);
+    plm__delete(f->ctx, work);
+    return ok;
+}
+
 bool plm__safetensors_open(plm__safetensors *f, plm_ctx *ctx, const char *path)
 {
     struct stat info;
     *f = (plm__safetensors){ .ctx = ctx, .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
     if (f->fd < 0 || fstat(f->fd, &info) != 0) return io_error(ctx, "open", path);
     if (!S_ISREG(info.st_mode)) return plm__fail(ctx, PLM_ERR_IO, "cannot open %s: it is not a file", path);
-    return read_header(f, (int64_t)info.st_size) && read_entries(f) && check_entries(f);
+    return read_header(f, (int64_t)info.st_size) && read_entries(f) && check_entries(f) && check_sum(f);
 }
 
 void plm__safetensors_close(plm__safetensors *f)
@@ -234,83 +258,4 @@ bool plm__safetensors_read_f32(const plm__safetensors *f, const plm__entry *e, f
         data[i] = bf16 ? from_bf16(half) : from_f16(half);
     }
     return true;
-}
-
-/* Padded by blanks, so that the data is aligned to its elements. */
-static bool write_header(plm__output *o, const char *metadata, plm_param *const *param, int params)
-{
-    plm__text     text = { .ctx = o->ctx };
-    unsigned char prefix[PREFIX];
-    int64_t       begin = 0;
-    plm__text_add(&text, "{\"__metadata__\":%s", metadata);
-    for (int i = 0; i < params; i++) {
-        const plm_shape shape = plm_param_shape(param[i]);
-        const int64_t   end   = begin + plm_shape_count(shape) * (int64_t)sizeof(float);
-        char            dims[PLM__SHAPE_TEXT];
-        plm__text_add(&text, ",");
-        plm__text_string(&text, plm_param_name(param[i]));
-        plm__text_add(&text, ":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[%" PRId64 ",%" PRId64 "]}",
-                      plm__shape_text(shape, dims), begin, end);
-        begin = end;
-    }
-    plm__text_add(&text, "}");
-    plm__text_add(&text, "%*s", (PREFIX - text.used % PREFIX) % PREFIX, "");
-    bool ok = o->ctx->status == PLM_OK;
-    if (ok && text.used > MAX_HEADER)
-        ok = plm__fail(o->ctx, PLM_ERR_ARGUMENT, "cannot write %s: a header of %d bytes, at most %d", o->path,
-                       text.used, MAX_HEADER);
-    for (int i = 0; i < PREFIX; i++) prefix[i] = (unsigned char)((uint64_t)text.used >> (8 * i));
-    ok = ok && plm__output_write(o, prefix, PREFIX) && plm__output_write(o, text.at, (size_t)text.used);
-    plm__delete(o->ctx, text.at);
-    return ok;
-}
-
-bool plm__output_open(plm__output *o, plm_ctx *ctx, const char *path, const char *metadata, plm_param *const *param,
-                      int params)
-{
-    *o = (plm__output){ .ctx = ctx, .path = path, .fd = -1 };
-    for (int i = 0; o->fd < 0; i++) { /* O_EXCL: another thread, or a process that died, may have had the name */
-        plm__delete(ctx, o->partial);
-        if (!(o->partial = plm__strdupf(ctx, "%s.partial-%ld-%d", path, (long)getpid(), i))) return false;
-        o->fd = open(o->partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (o->fd >= 0 || errno == EEXIST) continue;
-        io_error(ctx, "create", path);
-        plm__delete(ctx, o->partial); /* there is none to remove */
-        o->partial = NULL;
-        return false;
-    }
-    return write_header(o, metadata, param, params);
-}
-
-bool plm__output_write(plm__output *o, const void *data, size_t bytes)
-{
-    const char *from = data;
-    while (bytes > 0) {
-        const ssize_t put = write(o->fd, from, bytes);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return io_error(o->ctx, "write", o->path);
-        from += put;
-        bytes -= (size_t)put;
-    }
-    return true;
-}
-
-bool plm__output_finish(plm__output *o)
-{
-    const int fd = o->fd;
-    if (fsync(fd) != 0) return io_error(o->ctx, "write", o->path);
-    o->fd = -1;
-    if (close(fd) != 0) return io_error(o->ctx, "write", o->path);
-    if (rename(o->partial, o->path) != 0) return io_error(o->ctx, "replace", o->path);
-    plm__delete(o->ctx, o->partial);
-    o->partial = NULL;
-    return true;
-}
-
-void plm__output_close(plm__output *o)
-{
-    if (o->fd >= 0) close(o->fd);
-    if (o->partial) unlink(o->partial);
-    plm__delete(o->ctx, o->partial);
-    *o = (plm__output){ .ctx = o->ctx, .fd = -1 };
 }

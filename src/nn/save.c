@@ -5,6 +5,7 @@
 #include "nn/safetensors.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static void write_field(plm__text *t, const plm__node *n, const plm__field *f)
 {
@@ -102,51 +103,83 @@ static void add_part(plm__text *metadata, const char *key, void (*part)(plm__tex
     plm__delete(g->ctx, text.at);
 }
 
-/* One parameter at a time, row-major. */
-static bool write_weights(plm__output *o, const plm_graph *g)
+/* One tensor at a time, row-major. */
+static bool write_tensors(plm__output *o, const plm__stored *stored, int n)
 {
-    int64_t most = 0;
-    for (int i = 0; i < g->params; i++)
-        if (plm_shape_count(g->param[i]->shape) > most) most = plm_shape_count(g->param[i]->shape);
-    float *plain = plm__new(g->ctx, (size_t)most * sizeof *plain, "weights on their way to a file");
-    bool   ok    = plain != NULL;
-    for (int i = 0; i < g->params && ok; i++) {
-        const int64_t count = plm_shape_count(g->param[i]->shape);
-        ok = plm_param_read(g->param[i], plain, count) && plm__output_write(o, plain, (size_t)count * sizeof *plain);
+    int64_t most = 1;
+    for (int i = 0; i < n; i++)
+        if (plm_shape_count(plm__layout_shape(stored[i].home)) > most)
+            most = plm_shape_count(plm__layout_shape(stored[i].home));
+    float *rows = plm__new(o->ctx, (size_t)most * sizeof *rows, "weights on their way to a file");
+    bool   ok   = rows != NULL;
+    for (int i = 0; i < n && ok; i++) {
+        const plm_shape   shape = plm__layout_shape(stored[i].home);
+        const plm__layout plain = plm__layout_plain(shape);
+        const bool        as_is = plm__layout_same(stored[i].home, &plain);
+        ok                      = (as_is || plm__reorder(o->ctx, stored[i].home, stored[i].data, &plain, rows)) &&
+             plm__output_write(o, as_is ? stored[i].data : rows, (size_t)plm_shape_count(shape) * sizeof *rows);
     }
-    plm__delete(g->ctx, plain);
+    plm__delete(o->ctx, rows);
     return ok;
 }
 
-static bool save(const plm_graph *g, const char *path)
+void plm__graph_stored(const plm_graph *g, plm__stored *stored)
 {
-    if (!path) return plm__fail(g->ctx, PLM_ERR_ARGUMENT, "plm_graph_save: the path is NULL");
+    for (int i = 0; i < g->params; i++)
+        stored[i] = (plm__stored){ g->param[i]->name, &g->param[i]->home, g->param[i]->weights->data };
+}
+
+static bool write_file(const plm_graph *g, const char *path, const char *metadata, const plm__stored *stored, int n,
+                       bool checksum)
+{
+    plm__output *o  = plm__new(g->ctx, sizeof *o, "a model file");
+    const bool   ok = o && plm__output_open(o, g->ctx, path, metadata, stored, n, checksum) &&
+                    write_tensors(o, stored, n) && (!checksum || plm__output_checksum(o)) && plm__output_finish(o);
+    if (o) plm__output_close(o);
+    plm__delete(g->ctx, o);
+    return ok;
+}
+
+static bool check(const plm_graph *g, const char *path, const char *call)
+{
+    if (!path) return plm__fail(g->ctx, PLM_ERR_ARGUMENT, "%s: the path is NULL", call);
     if (g->output < 0 || g->input < 0)
-        return plm__fail(g->ctx, PLM_ERR_STATE, "plm_graph_save: the graph has no %s: call %s",
+        return plm__fail(g->ctx, PLM_ERR_STATE, "%s: the graph has no %s: call %s", call,
                          g->output < 0 ? "output" : "input", g->output < 0 ? "plm_graph_output" : "plm_nn_input");
     if (g->normalization.channels > 1 && g->normalization.channels != plm_graph_input_shape(g).dim[0])
-        return plm__fail(g->ctx, PLM_ERR_ARGUMENT,
-                         "plm_graph_save: the normalisation has %d channels, the input %" PRId64,
+        return plm__fail(g->ctx, PLM_ERR_ARGUMENT, "%s: the normalisation has %d channels, the input %" PRId64, call,
                          g->normalization.channels, plm_graph_input_shape(g).dim[0]);
-    plm__text   metadata = { .ctx = g->ctx };
-    plm__output output   = { .ctx = g->ctx, .fd = -1 };
+    return true;
+}
+
+bool plm__graph_save(const plm_graph *g, const char *path, const plm__beside *beside, const char *call)
+{
+    if (!check(g, path, call)) return false;
+    const int    count    = g->params + (beside ? beside->count : 0);
+    plm__text    metadata = { .ctx = g->ctx };
+    plm__stored *stored   = plm__new(g->ctx, (size_t)(count + 1) * sizeof *stored, "the tensors of a model file");
+    if (!stored) return false;
+    plm__graph_stored(g, stored);
+    if (beside && beside->count > 0) memcpy(stored + g->params, beside->stored, (size_t)beside->count * sizeof *stored);
     plm__text_add(&metadata, "{\"format\":\"pt\"");
     add_part(&metadata, "plummet.graph", write_graph, g);
     add_part(&metadata, "plummet.normalization", write_normalization, g);
     add_part(&metadata, "plummet.classes", write_classes, g);
+    if (beside) {
+        plm__text_add(&metadata, ",\"%s\":", beside->key);
+        plm__text_string(&metadata, beside->text);
+    }
     plm__text_add(&metadata, "}");
-    const bool ok = g->ctx->status == PLM_OK &&
-                    plm__output_open(&output, g->ctx, path, metadata.at, g->param, g->params) &&
-                    write_weights(&output, g) && plm__output_finish(&output);
-    plm__output_close(&output);
+    const bool ok = g->ctx->status == PLM_OK && write_file(g, path, metadata.at, stored, count, beside != NULL);
     plm__delete(g->ctx, metadata.at);
+    plm__delete(g->ctx, stored);
     return ok;
 }
 
 bool plm_graph_save(const plm_graph *g, const char *path)
 {
     if (!g || !plm__enter(g->ctx, "plm_graph_save")) return false;
-    const bool ok = save(g, path);
+    const bool ok = plm__graph_save(g, path, NULL, "plm_graph_save");
     plm__leave(g->ctx);
     return ok;
 }

@@ -1,0 +1,23 @@
+/* state.h (private): what an optimiser carries from one step to the next, for checkpoints: its slots and its step. */
+#ifndef PLM__STATE_H
+#define PLM__STATE_H
+
+#include <plummet/optim.h>
+
+#include "autograd/autograd.h"
+
+/* Slot number `slot` of a parameter, in the parameter's home layout. */
+typedef struct {
+    const plm_param *param;
+    int              slot;
+    plm__block      *data;
+} plm__slot;
+
+const plm_graph *plm__optimizer_graph(const plm_optimizer *o);
+
+int       plm__optimizer_slots(const plm_optimizer *o); /* of all parameters together */
+plm__slot plm__optimizer_slot(const plm_optimizer *o, int i);
+/* The slots have been filled with those of an optimiser that has taken so many steps. */
+void plm__optimizer_go_on(plm_optimizer *o, int64_t step);
+
+#endif

@@ -1,0 +1,245 @@
+/* checkpoint.c: a training between two steps as one file.
+ *
+ * The file is the network's own, with the optimiser's slots as further tensors and the rest as JSON text in the metadata.
+ * Loading compares everything with what there is before it changes anything. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "nn/safetensors.h"
+#include "optim/state.h"
+#include "train/train.h"
+
+#define TRAINING PLM__OURS "training"
+
+/* The slots of an optimiser as tensors of a file, in one block; .stored is NULL on failure. */
+typedef struct {
+    plm__stored *stored;
+    int          count;
+} slots;
+
+static slots slots_of(plm_ctx *ctx, const plm_optimizer *opt)
+{
+    const char *const form = PLM__OURS "slot%d.%s";
+    slots             all  = { .count = plm__optimizer_slots(opt) };
+    size_t            text = 0;
+    for (int i = 0; i < all.count; i++) {
+        const plm__slot s = plm__optimizer_slot(opt, i);
+        text += (size_t)snprintf(NULL, 0, form, s.slot, s.param->name) + 1;
+    }
+    const size_t bytes = (size_t)all.count * sizeof *all.stored;
+    all.stored         = plm__new(ctx, bytes + text + 1, "the optimiser's state on its way to a file");
+    if (!all.stored) return all;
+    char *name = (char *)all.stored + bytes, *const end = name + text;
+    for (int i = 0; i < all.count; i++) {
+        const plm__slot s = plm__optimizer_slot(opt, i);
+        all.stored[i]     = (plm__stored){ name, &s.param->home, s.data->data };
+        name += snprintf(name, (size_t)(end - name), form, s.slot, s.param->name) + 1;
+    }
+    return all;
+}
+
+/* ------------------------------------------------------------------ saving */
+
+/* JSON has no nan: null. */
+static void add_number(plm__text *t, const char *key, double x)
+{
+    plm__text_add(t, ",\"%s\":", key);
+    if (isnan(x)) plm__text_add(t, "null");
+    else plm__text_number(t, x);
+}
+
+static void add_integer(plm__text *t, const char *key, int64_t x)
+{
+    plm__text_add(t, ",\"%s\":%" PRId64, key, x);
+}
+
+static void add_string(plm__text *t, const char *key, const char *string)
+{
+    plm__text_add(t, ",\"%s\":", key);
+    plm__text_string(t, string);
+}
+
+static void describe(plm__text *t, const plm_optimizer *opt, const plm_checkpoint *at, const char *recipe)
+{
+    plm__text_add(t, "{\"version\":1");
+    add_string(t, "optimizer", plm_optimizer_name(opt));
+    add_integer(t, "optimizer_step", plm_optimizer_info(opt)->step);
+    add_integer(t, "step", at->step);
+    add_integer(t, "epoch", at->epoch);
+    add_integer(t, "batches", at->batches);
+    add_integer(t, "skipped", at->skipped);
+    add_integer(t, "steps", at->steps);
+    add_integer(t, "samples", at->train.count);
+    add_number(t, "loss", at->train.loss);
+    add_number(t, "acc", at->train.acc);
+    add_number(t, "eta", at->eta.mean);
+    add_number(t, "eta_min", at->eta.min);
+    add_number(t, "eta_max", at->eta.max);
+    add_number(t, "update", at->update.mean);
+    add_number(t, "update_min", at->update.min);
+    add_number(t, "update_max", at->update.max);
+    add_number(t, "seconds", at->seconds);
+    add_string(t, "recipe", recipe ? recipe : "");
+    plm__text_add(t, "}");
+}
+
+static bool check(plm_ctx *ctx, const void *path, const plm_graph *net, const plm_optimizer *opt, const void *at,
+                  const char *call)
+{
+    if (!path || !opt || !at)
+        return plm__fail(ctx, PLM_ERR_ARGUMENT, "%s: %s is NULL", call, !path ? "path" : !opt ? "opt" : "at");
+    if (plm__optimizer_graph(opt) != net)
+        return plm__fail(ctx, PLM_ERR_ARGUMENT, "%s: the optimiser steps another graph", call);
+    for (int i = 0; i < net->params; i++)
+        if (strncmp(net->param[i]->name, PLM__OURS, strlen(PLM__OURS)) == 0)
+            return plm__fail(ctx, PLM_ERR_ARGUMENT,
+                             "%s: the parameter %s has a name that begins with \"" PLM__OURS
+                             "\", which a checkpoint needs for itself",
+                             call, net->param[i]->name);
+    return true;
+}
+
+bool plm_checkpoint_save(const char *path, const plm_graph *net, const plm_optimizer *opt, const plm_checkpoint *at,
+                         const char *recipe)
+{
+    static const char call[] = "plm_checkpoint_save";
+    if (!net || !plm__enter(net->ctx, call)) return false;
+    plm_ctx  *ctx   = net->ctx;
+    plm__text text  = { .ctx = ctx };
+    slots     state = { 0 };
+    bool      ok    = check(ctx, path, net, opt, at, call);
+    if (ok) describe(&text, opt, at, recipe);
+    if (ok && ctx->status == PLM_OK) state = slots_of(ctx, opt);
+    ok = state.stored &&
+         plm__graph_save(net, path, &(plm__beside){ TRAINING, text.at, state.stored, state.count }, call);
+    plm__delete(ctx, state.stored);
+    plm__delete(ctx, text.at);
+    plm__leave(ctx);
+    return ok;
+}
+
+/* ------------------------------------------------------------------ loading */
+
+static bool read_number(const cJSON *json, const char *key, double *x)
+{
+    const cJSON *item = plm__json_member(json, key);
+    if (!cJSON_IsNull(item)) return plm__json_number(item, x);
+    *x = (double)NAN;
+    return true;
+}
+
+static bool read_integer(const cJSON *json, const char *key, int64_t *x)
+{
+    return plm__json_integer(plm__json_member(json, key), x);
+}
+
+static bool read_training(const cJSON *json, plm_checkpoint *at, int64_t *optimizer_step)
+{
+    int64_t    version, epoch = 0;
+    const bool whole = read_integer(json, "version", &version) && version == 1 &&
+                       read_integer(json, "optimizer_step", optimizer_step) && read_integer(json, "step", &at->step) &&
+                       read_integer(json, "epoch", &epoch) && epoch < INT32_MAX &&
+                       read_integer(json, "batches", &at->batches) && read_integer(json, "skipped", &at->skipped) &&
+                       read_integer(json, "steps", &at->steps) && read_integer(json, "samples", &at->train.count) &&
+                       read_number(json, "loss", &at->train.loss) && read_number(json, "acc", &at->train.acc) &&
+                       read_number(json, "eta", &at->eta.mean) && read_number(json, "eta_min", &at->eta.min) &&
+                       read_number(json, "eta_max", &at->eta.max) && read_number(json, "update", &at->update.mean) &&
+                       read_number(json, "update_min", &at->update.min) &&
+                       read_number(json, "update_max", &at->update.max) && read_number(json, "seconds", &at->seconds);
+    at->epoch = (int)epoch;
+    return whole;
+}
+
+/* The same recipe, or the first line of each that differs. */
+static bool check_recipe(plm_ctx *ctx, const char *path, const char *saved, const char *given)
+{
+    while (*saved || *given) {
+        const size_t n = strcspn(saved, "\n"), m = strcspn(given, "\n");
+        if (n != m || memcmp(saved, given, n) != 0)
+            return plm__fail(ctx, PLM_ERR_STATE, "%s is of another training: there \"%.*s\", here \"%.*s\"", path,
+                             n < 200 ? (int)n : 200, saved, m < 200 ? (int)m : 200, given);
+        saved += n + (saved[n] == '\n');
+        given += m + (given[m] == '\n');
+    }
+    return true;
+}
+
+static bool check_training(plm_ctx *ctx, const char *path, const cJSON *json, const plm_optimizer *opt,
+                           const char *recipe)
+{
+    const char *kind  = cJSON_GetStringValue(plm__json_member(json, "optimizer"));
+    const char *saved = cJSON_GetStringValue(plm__json_member(json, "recipe"));
+    if (!kind || !saved) return plm__fail(ctx, PLM_ERR_FORMAT, "%s is no checkpoint of a training", path);
+    if (strcmp(kind, plm_optimizer_name(opt)) != 0)
+        return plm__fail(ctx, PLM_ERR_STATE, "%s is of another training: there the optimiser is %.40s, here %s", path,
+                         kind, plm_optimizer_name(opt));
+    return check_recipe(ctx, path, saved, recipe ? recipe : "");
+}
+
+/* Every slot is in the file, and the file has no others. */
+static bool check_slots(plm__safetensors *f, const slots *state)
+{
+    int theirs = 0;
+    for (int i = 0; i < f->entries; i++) theirs += strncmp(f->entry[i].name, PLM__OURS, strlen(PLM__OURS)) == 0;
+    for (int i = 0; i < state->count; i++) {
+        const plm__stored *s = &state->stored[i];
+        const plm__entry  *e = plm__safetensors_find(f, s->name);
+        if (!e || strcmp(e->dtype, "F32") != 0 || !plm_shape_equal(e->shape, plm__layout_shape(s->home)))
+            return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: the optimiser's state %s is %s", f->path, s->name,
+                             e ? "misshapen" : "missing");
+    }
+    if (!plm__safetensors_find(f, PLM__CHECKSUM))
+        return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: the checksum of a checkpoint is missing", f->path);
+    return theirs == state->count + 1 ||
+           plm__fail(f->ctx, PLM_ERR_FORMAT, "%s has %d tensors of an optimiser's state, expected %d", f->path,
+                     theirs - 1, state->count);
+}
+
+/* Weights and slots, all or none. */
+static bool fill(plm__safetensors *f, const plm_graph *net, const slots *state)
+{
+    const int    count  = net->params + state->count;
+    plm__stored *stored = plm__new(f->ctx, (size_t)(count + 1) * sizeof *stored, "a checkpoint");
+    if (!stored) return false;
+    plm__graph_stored(net, stored);
+    memcpy(stored + net->params, state->stored, (size_t)state->count * sizeof *stored);
+    const bool ok = plm__safetensors_fill(f, stored, count);
+    plm__delete(f->ctx, stored);
+    return ok;
+}
+
+static bool load(plm__safetensors *f, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe)
+{
+    const char *text = plm__safetensors_metadata(f, TRAINING);
+    cJSON      *json = text ? plm__json_parse(text, strlen(text)) : NULL;
+    int64_t     optimizer_step;
+    slots       state = { 0 };
+    bool        ok    = json || plm__fail(f->ctx, PLM_ERR_FORMAT, "%s is no checkpoint of a training", f->path);
+    ok                = ok && check_training(f->ctx, f->path, json, opt, recipe);
+    if (ok && !read_training(json, at, &optimizer_step))
+        ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: where the training stood is not to be read from it", f->path);
+    cJSON_Delete(json);
+    if (ok) state = slots_of(f->ctx, opt);
+    ok = state.stored && plm__safetensors_match(f, net) && check_slots(f, &state) && fill(f, net, &state);
+    plm__delete(f->ctx, state.stored);
+    if (!ok) return false;
+    plm__graph_written(net);
+    plm__optimizer_go_on(opt, optimizer_step);
+    return true;
+}
+
+bool plm_checkpoint_load(const char *path, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe)
+{
+    static const char call[] = "plm_checkpoint_load";
+    if (!net || !plm__enter(net->ctx, call)) return false;
+    plm__safetensors file  = { .ctx = net->ctx, .fd = -1 };
+    plm_checkpoint   found = { 0 };
+    const bool       ok = check(net->ctx, path, net, opt, at, call) && plm__safetensors_open(&file, net->ctx, path) &&
+                    load(&file, net, opt, &found, recipe);
+    plm__safetensors_close(&file);
+    if (ok) *at = found;
+    plm__leave(net->ctx);
+    return ok;
+}
