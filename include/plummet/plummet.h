@@ -3,6 +3,7 @@
  *   core.h      contexts, errors, shapes, tensors        autograd.h  tape, values, parameters, backward, your own ops
  *   ops.h       differentiable functions of values       nn.h        the module graph and what can be asked of it
  *   optim.h     AGD, SGD, Adam                           data.h      data sets and loaders
+ *   spectral.h  operator norms, singular values
  *   train.h     the training loop and run folders        cli.h       the command line as a library
  *
  * Conventions. What `_new` returns is the caller's and is freed by `_free`, which takes NULL.  A graph owns its nodes, a
@@ -17,6 +18,7 @@
 #include <plummet/nn.h>
 #include <plummet/ops.h>
 #include <plummet/optim.h>
+#include <plummet/spectral.h>
 #include <plummet/train.h>
 #include <plummet/version.h>
 

@@ -138,7 +138,8 @@ typedef enum {
     PLM__RANDOM_SPLIT,
     PLM__RANDOM_CHECK,
     PLM__RANDOM_DATA,
-    PLM__RANDOM_DROPOUT
+    PLM__RANDOM_DROPOUT,
+    PLM__RANDOM_SPECTRAL
 } plm__purpose;
 plm__key plm__random_key(uint64_t seed, plm__purpose purpose, const char *name, uint64_t step); /* name may be NULL */
 uint64_t plm__random_bits(plm__key key, uint64_t element);

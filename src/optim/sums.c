@@ -1,35 +1,13 @@
 /* sums.c: sums of squares in double, in a fixed order, at the speed of memory.
  *
- * Thirty-two lanes are added up side by side, so that the compiler may use vectors of any width and the bits are the same on
- * each; parts have bounds that depend on the length alone, so that threads do not matter either. */
+ * Within a part, lanes are added up side by side (lanes.h); parts have bounds that depend on the length alone, so that threads do
+ * not matter either. */
 #include "optim/optim.h"
 
+#include "optim/lanes.h"
+#include "optim/spectral.h"
+
 #include <omp.h>
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define VECTOR __attribute__((target_clones("default", "avx2", "avx512f")))
-#else
-#define VECTOR
-#endif
-
-enum { LANES = 32 };
-
-static double lane_sum(const double lane[LANES])
-{
-    double sum = 0;
-    for (int k = 0; k < LANES; k++) sum += lane[k];
-    return sum;
-}
-
-VECTOR static double squares(const float *x, int64_t n)
-{
-    double  lane[LANES] = { 0 };
-    int64_t i           = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int k = 0; k < LANES; k++) lane[k] += (double)x[i + k] * (double)x[i + k];
-    for (int k = 0; i + k < n; k++) lane[k] += (double)x[i + k] * (double)x[i + k];
-    return lane_sum(lane);
-}
 
 VECTOR static void subtract(float *w, const float *d, int64_t n, double *ww, double *dd)
 {
@@ -105,7 +83,7 @@ static void part_squares(const float *g, int64_t n, const plm__taps *t, int taps
     for (int64_t i = plm__part_start(n, k), length; i < end; i += length) {
         length = t->run - i % t->run < end - i ? t->run - i % t->run : end - i;
         /* where taps are innermost, each element is a run of its own */
-        sum[plm__tap_at(t, i)] += length == 1 ? (double)g[i] * (double)g[i] : squares(g + i, length);
+        sum[plm__tap_at(t, i)] += length == 1 ? (double)g[i] * (double)g[i] : plm__squares(g + i, length);
     }
 }
 

@@ -1,0 +1,67 @@
+/* spectral.h: what a matrix does as a map: operator norm, nuclear norm, singular values; of any matrix, and of a layer's. */
+#ifndef PLUMMET_SPECTRAL_H
+#define PLUMMET_SPECTRAL_H
+
+#include <plummet/nn.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ of a matrix
+ *
+ * a [rows,cols] is row-major and finite, with at least one row and column; its singular values are s_1 >= s_2 >= ... >= 0,
+ * as many as min(rows, cols).  Everything is a function of the matrix alone: neither the context's seed nor its threads
+ * change a bit.  Arithmetic is double throughout, so any finite float is in range.
+ * Errors (nan or false): PLM_ERR_ARGUMENT for NULL, PLM_ERR_SHAPE for extents below 1, PLM_ERR_NONFINITE with the element. */
+
+/* ||a||_op = s_1 = max ||a x|| / ||x||; to a relative 1e-6, from below; 0 for the zero matrix.
+ *   Power iteration on the smaller of a a^T and a^T a that keeps its iterates and takes the best vector of their span
+ *   (Lanczos 1950; Golub & Kahan 1965): it needs no gap between s_1 and s_2, and ends when the residual, which bounds the
+ *   distance to a singular value, is below 1e-6 s_1 / sqrt(min(rows, cols)).  Kuczynski & Wozniakowski 1992 bound what a
+ *   random start can miss.
+ *   Cost: k products with a and a^T and k^2 min(rows, cols) more; k is 5 to 20 for gradients, up to 150 for
+ *   Gaussian noise.
+ *   kept [min(rows, cols)], may be NULL: in, a vector to begin with, or zeros; out, the singular vector of s_1 on the smaller side.
+ *   Handed on from step to step of a training it saves iterations; it never changes the accuracy. */
+PLM_API double plm_operator_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double *kept);
+
+/* s [min(rows, cols)], descending.  LAPACK's dgesdd; cost about 2 rows cols min(rows, cols) multiply-adds. */
+PLM_API bool plm_singular_values(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double *s);
+
+/* ||a||_nuc = s_1 + s_2 + ..., by plm_singular_values: to rounding. */
+PLM_API double plm_nuclear_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols);
+
+/* ||a||_F = sqrt(s_1^2 + s_2^2 + ...): the root of the sum of squares. */
+PLM_API double plm_frobenius_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols);
+
+/* ||a||_F^2 / ||a||_op^2, from 1 (rank 1) to min(rows, cols) (all singular values equal); 0 for the zero matrix. */
+PLM_API double plm_stable_rank(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols);
+
+/* ------------------------------------------------------------------ of a layer
+ *
+ * A layer has `plm_layer_matrices` matrices of d_out/groups x d_in/groups: one for each tap of each group, group by group
+ * and within a group in row-major order of the window; so matrix i is of group i / taps, tap i % taps. */
+
+PLM_API int plm_layer_matrices(const plm_layer *l); /* groups kernel_h kernel_w */
+
+typedef enum { PLM_OF_WEIGHT = 0, PLM_OF_GRADIENT } plm_layer_tensor;
+
+/* Copies them out of layer `layer` of g, one after the other, each row-major as d_out/groups x d_in/groups (an embedding's table
+ * becomes the matrix that maps one-hot vectors).  n is their number of elements together.  PLM_ERR_ARGUMENT: no such layer.  A gradient
+ * that no backward pass has written since the last step is PLM_ERR_STATE. */
+PLM_API bool plm_layer_read(plm_graph *g, int layer, plm_layer_tensor of, float *dst, int64_t n);
+
+/* Arrays to be filled, [plm_layer_matrices] each; NULL: not wanted, not computed. */
+typedef struct {
+    double *frobenius, *op, *nuclear, *stable_rank;
+    double *kept; /* [matrices, min(d_out, d_in)/groups]: of plm_operator_norm, for each matrix */
+} plm_layer_norms_desc;
+
+/* The norms of each matrix of a layer, as the functions above compute them.  Memory: one copy of the tensor. */
+PLM_API bool plm_layer_norms(plm_graph *g, int layer, plm_layer_tensor of, const plm_layer_norms_desc *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
