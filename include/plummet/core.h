@@ -100,6 +100,29 @@ PLM_API const char *plm_status_name(plm_status status); /* "shape", "memory" ...
 PLM_API const char *plm_engine_version(void);           /* oneDNN's, at run time: "2.6.3" */
 PLM_API const char *plm_engine_isa(void);               /* "AVX512_CORE", "AVX2" ...: what oneDNN uses now */
 
+/* ------------------------------------------------------------------ fields of descs */
+
+/* A field of a desc, so that descs can be filled in, checked, listed and written to files without knowing them. */
+typedef enum { PLM_FIELD_INT = 0, PLM_FIELD_INT64, PLM_FIELD_DOUBLE, PLM_FIELD_BOOL } plm_field_type;
+typedef enum {
+    PLM_BOUNDS_NONE = 0,     /* any number                  */
+    PLM_BOUNDS_POSITIVE,     /* above 0                     */
+    PLM_BOUNDS_NOT_NEGATIVE, /* 0 or more                   */
+    PLM_BOUNDS_FRACTION      /* in [0, 1)                   */
+} plm_bounds;
+typedef struct {
+    const char    *name; /* "weight_decay"; NULL ends a table  */
+    plm_field_type type;
+    size_t         offset;    /* in the desc                        */
+    double         otherwise; /* what 0 stands for                  */
+    plm_bounds     bounds;
+} plm_field;
+PLM_API double plm_field_get(const plm_field *f, const void *desc);
+PLM_API void   plm_field_set(const plm_field *f, void *desc, double value); /* a double of 0 is written as PLM_ZERO */
+/* Fills in what zero stands for in a table's fields and checks that doubles are in bounds and fit into a float: "WHO: lr is
+ * -1, expected a positive number". */
+PLM_API bool plm_fields_resolve(plm_ctx *ctx, const plm_field *fields, void *desc, const char *who);
+
 /* ------------------------------------------------------------------ shapes and tensors */
 
 #define PLM_MAX_RANK 6

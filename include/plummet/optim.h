@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-typedef struct plm_optimizer plm_optimizer;
+typedef struct plm_optimizer      plm_optimizer;
+typedef struct plm_optimizer_kind plm_optimizer_kind;
 
 /* Automatic Gradient Descent (AGD): no learning rate, no schedule.  With s_k = sqrt(d_k / (d_{k-1} taps)):
  *   G = (1/L) sum_k s_k sum_taps ||g_tap||_F,   eta = log((1 + sqrt(1 + 4 G)) / 2),
@@ -68,8 +69,95 @@ typedef struct {
 } plm_step_info;
 PLM_API const plm_step_info *plm_optimizer_info(const plm_optimizer *o);
 
-PLM_API const char *plm_optimizer_name(const plm_optimizer *o); /* "agd", "sgd", "adam" */
+PLM_API const char *plm_optimizer_name(const plm_optimizer *o); /* "agd", "sgd", "adam" ... */
 PLM_API size_t      plm_optimizer_state_bytes(const plm_optimizer *o);
+/* What it is and with what settings: the desc as resolved, to be read by kind->fields. */
+PLM_API const plm_optimizer_kind *plm_optimizer_kind_of(const plm_optimizer *o);
+PLM_API const void               *plm_optimizer_desc(const plm_optimizer *o);
+
+/* The learning rate of the next step: the desc's lr times a factor, which is 1 unless a schedule sets it; nan for a kind
+ * without one (AGD).  The factor is 0 or more. */
+PLM_API double plm_optimizer_rate(const plm_optimizer *o);
+PLM_API bool   plm_optimizer_set_factor(plm_optimizer *o, double factor);
+
+/* ------------------------------------------------------------------ kinds: an optimiser of your own */
+
+#define PLM_MAX_SLOTS 4
+#define PLM_MAX_NUMBERS 8
+
+/* One parameter, or a block of it, as an optimiser sees it: physical memory, in whatever layout the kernels chose.  Padding is
+ * zero everywhere and must stay so: what a rule makes of zeros is zero. */
+typedef struct {
+    plm_param       *param;
+    const plm_layer *layer;    /* whose weight or bias it is; of a norm's scale and shift the last one before it, NULL
+                                           for none */
+    int64_t          start, n; /* where the block begins, its floats                              */
+    const float     *w, *g;    /* weights and gradient, [n]                                       */
+    float           *slot[PLM_MAX_SLOTS]; /* state, [n] each, 0 before the first step; written in delta only */
+    float           *direction;           /* of kinds with .directions: what prepare wrote, [n]; else NULL   */
+    int              matrices;            /* of a layer's weight groups * kernel_h * kernel_w, else 1        */
+    const double    *square;              /* ||g_matrix||_F^2, group by group, tap by tap, [matrices]        */
+    double          *coefficient;         /* [matrices], from prepare and begin to delta: what the kind likes */
+    const void      *map;                 /* the library's: which matrix an element belongs to               */
+} plm_param_view;
+
+/* What an optimiser is.  The common part checks that gradients are there and finite before anything changes, then calls
+ * prepare for each parameter that trains, begin once, and delta block by block in one pass over memory.  A probe does the
+ * same without delta.  The built-in kinds are such structs; the struct must outlive its optimisers.  Functions that return
+ * bool return false after plm_ctx_fail. */
+struct plm_optimizer_kind {
+    const char      *name;       /* required: "lion"                                                             */
+    const char      *summary;    /* one line for help texts; may be NULL                                         */
+    plm_init         init;       /* how weights are drawn that nothing has written yet                           */
+    size_t           desc_bytes; /* of the desc, which is copied; NULL or 0 bytes of it are all defaults         */
+    const plm_field *fields;  /* of the desc.  Three names mean the same for every kind: `lr` (double) is the learning
+                                    rate, which schedules act on; `clip_norm` (double): the gradient of all parameters together
+                                    is scaled down to this norm, see plm_optimizer_clip; `reinit` (bool): weights are
+                                    drawn anew even if they were initialised or loaded */
+    int              slots;   /* floats of state per weight                                                      */
+    int              numbers; /* doubles of state for the whole, see plm_optimizer_numbers                       */
+    bool             norms;   /* the rule uses square[]: taken in the backward pass then, while it is in cache   */
+    bool             directions; /* there is a `direction` per weight                                               */
+    /* Beyond what the fields' bounds say.  NULL: nothing. */
+    bool (*check)(plm_ctx *ctx, const void *desc);
+    /* With this desc, how many of the slots are used?  NULL: all. */
+    int (*uses)(const void *desc);
+    /* May this parameter be trained?  NULL: all may.  w and g may be NULL here. */
+    bool (*accepts)(plm_optimizer *o, const plm_param_view *v);
+    /* May write direction and coefficient of a whole parameter.  NULL: nothing to do. */
+    bool (*prepare)(plm_optimizer *o, plm_param_view *v);
+    /* All parameters at once, after prepare: coefficients, numbers, a report.  NULL: nothing to do. */
+    bool (*begin)(plm_optimizer *o);
+    /* d[i] = what is taken from weight i of the block; writes slots.  Called from several threads, on different blocks. */
+    void (*delta)(const plm_optimizer *o, const plm_param_view *v, float *d);
+};
+
+/* A desc of kind->desc_bytes, NULL for all defaults.  For the graph see plm_agd_new. */
+PLM_API plm_optimizer *plm_optimizer_new(plm_graph *g, const plm_optimizer_kind *kind, const void *desc);
+/* The library's own: ends with NULL. */
+PLM_API const plm_optimizer_kind *const *plm_optimizer_kinds(void);
+
+/* For kinds' functions. */
+PLM_API plm_ctx   *plm_optimizer_ctx(const plm_optimizer *o);
+PLM_API plm_graph *plm_optimizer_graph(const plm_optimizer *o);
+PLM_API double     plm_optimizer_clip(const plm_optimizer *o);    /* gradients count times this; 1 without clip_norm */
+PLM_API int        plm_optimizer_weights(const plm_optimizer *o); /* L: weight tensors that train */
+/* Parameter i = 0, 1, ... of those that train, as a whole; NULL after the last. */
+PLM_API plm_param_view *plm_optimizer_param(plm_optimizer *o, int i);
+/* State of the whole, [kind->numbers], 0 before the first step; begin may write it, and a probe's changes are undone. */
+PLM_API double *plm_optimizer_numbers(plm_optimizer *o);
+/* Memory for the rest of prepare or begin, undefined contents, 64-byte aligned; another call takes it back.  NULL after failing. */
+PLM_API void *plm_optimizer_scratch(plm_optimizer *o, size_t bytes);
+/* What info.eta and info.G say of this step; without a call, eta is the rate and G nan. */
+PLM_API void plm_optimizer_report(plm_optimizer *o, double eta, double G);
+
+/* d[i] = coefficient[the matrix of i] * x[i] over a block: x is v->g or v->direction or the like. */
+PLM_API void plm_view_scale(const plm_param_view *v, const float *x, float *d);
+/* Which matrix (group * taps + tap) element i of the block belongs to, and how many elements from i on do, at most v->n - i. */
+PLM_API int plm_view_matrix(const plm_param_view *v, int64_t i, int64_t *run);
+/* A whole parameter's physical memory (v->g, v->w, a slot, ...) to row-major [shape of the parameter], and back. */
+PLM_API bool plm_view_to_plain(const plm_param_view *v, const float *physical, float *plain);
+PLM_API bool plm_view_from_plain(const plm_param_view *v, const float *plain, float *physical);
 
 #ifdef __cplusplus
 }

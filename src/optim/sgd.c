@@ -1,47 +1,58 @@
 /* sgd.c: stochastic gradient descent with momentum.  Sutskever, Martens, Dahl, Hinton 2013, in PyTorch's form. */
-#include <math.h>
-
 #include "optim/optim.h"
 
-static void begin(plm_optimizer *o)
-{
-    o->info.eta = o->desc.sgd.lr;
-}
-
 /* g += weight_decay w;  m = momentum m + g;  w -= lr (nesterov ? g + momentum m : m). */
-static void delta(const plm_optimizer *o, const plm__entry *e, int64_t start, int64_t n, float *d)
+static void delta(const plm_optimizer *o, const plm_param_view *v, float *d)
 {
-    const plm_sgd_desc *desc = &o->desc.sgd;
-    const float *g = (const float *)e->param->grad->data + start, *w = (const float *)e->param->weights->data + start;
-    const float  lr = (float)desc->lr, decay = (float)desc->weight_decay, momentum = (float)desc->momentum,
-                clip = (float)o->clip;
+    const plm_sgd_desc *desc = plm_optimizer_desc(o);
+    const float         lr = (float)plm_optimizer_rate(o), clip = (float)plm_optimizer_clip(o);
+    const float         decay = (float)desc->weight_decay, momentum = (float)desc->momentum;
+    const float        *g = v->g, *w = v->w;
     if (momentum == 0) {
-        for (int64_t i = 0; i < n; i++) d[i] = lr * (clip * g[i] + decay * w[i]);
+        for (int64_t i = 0; i < v->n; i++) d[i] = lr * (clip * g[i] + decay * w[i]);
         return;
     }
-    float      *m     = (float *)e->slot[0]->data + start;
+    float      *m     = v->slot[0];
     const float ahead = desc->nesterov ? momentum : 0;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < v->n; i++) {
         const float gi = clip * g[i] + decay * w[i];
         m[i]           = momentum * m[i] + gi;
         d[i]           = lr * (desc->nesterov ? gi + ahead * m[i] : m[i]);
     }
 }
 
-static const plm__optimizer_kind sgd = { .name = "sgd", .init = PLM_INIT_PYTORCH, .begin = begin, .delta = delta };
+static bool check(plm_ctx *ctx, const void *desc)
+{
+    const plm_sgd_desc *d = desc;
+    return !d->nesterov || d->momentum > 0 || plm_ctx_fail(ctx, PLM_ERR_ARGUMENT, "sgd: nesterov needs a momentum");
+}
+
+static int uses(const void *desc)
+{
+    return ((const plm_sgd_desc *)desc)->momentum > 0;
+}
+
+static const plm_field fields[] = {
+    { "lr", PLM_FIELD_DOUBLE, offsetof(plm_sgd_desc, lr), 0.1, PLM_BOUNDS_POSITIVE },
+    { "momentum", PLM_FIELD_DOUBLE, offsetof(plm_sgd_desc, momentum), 0, PLM_BOUNDS_FRACTION },
+    { "nesterov", PLM_FIELD_BOOL, offsetof(plm_sgd_desc, nesterov), 0, PLM_BOUNDS_NONE },
+    { "weight_decay", PLM_FIELD_DOUBLE, offsetof(plm_sgd_desc, weight_decay), 0, PLM_BOUNDS_NOT_NEGATIVE },
+    { "clip_norm", PLM_FIELD_DOUBLE, offsetof(plm_sgd_desc, clip_norm), 0, PLM_BOUNDS_NOT_NEGATIVE },
+    { "reinit", PLM_FIELD_BOOL, offsetof(plm_sgd_desc, reinit), 0, PLM_BOUNDS_NONE },
+    { 0 },
+};
+
+const plm_optimizer_kind plm__sgd = { .name       = "sgd",
+                                      .summary    = "stochastic gradient descent",
+                                      .init       = PLM_INIT_PYTORCH,
+                                      .desc_bytes = sizeof(plm_sgd_desc),
+                                      .fields     = fields,
+                                      .slots      = 1,
+                                      .check      = check,
+                                      .uses       = uses,
+                                      .delta      = delta };
 
 plm_optimizer *plm_sgd_new(plm_graph *g, const plm_sgd_desc *desc)
 {
-    plm_sgd_desc d = desc ? *desc : (plm_sgd_desc){ 0 };
-    if (!g) return NULL;
-    if (d.lr == 0) d.lr = 0.1;
-    if (!((float)d.lr > 0 && isfinite((float)d.lr)) || !(d.momentum >= 0 && d.momentum < 1) ||
-        !(d.weight_decay >= 0 && isfinite((float)d.weight_decay)))
-        plm__fail(g->ctx, PLM_ERR_ARGUMENT,
-                  "sgd: lr %g, momentum %g, weight_decay %g: lr is positive, momentum in [0, 1), decay not negative",
-                  d.lr, d.momentum, d.weight_decay);
-    else if (d.nesterov && d.momentum == 0) plm__fail(g->ctx, PLM_ERR_ARGUMENT, "sgd: nesterov needs a momentum");
-    plm_optimizer *o = plm__optimizer_new(g, &sgd, d.momentum > 0, d.reinit, d.clip_norm);
-    if (o) o->desc.sgd = d;
-    return o;
+    return plm_optimizer_new(g, &plm__sgd, desc);
 }

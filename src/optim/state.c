@@ -1,6 +1,7 @@
 /* state.c: what an optimiser carries from one step to the next.
  *
- * Everything else that it knows (norms, coefficients, rates) is made anew in each step, so slots and the step's number are
+ * Everything else that it knows (norms, coefficients, directions, rates) is made anew in each step, so slots, the kind's numbers
+ * (plm_optimizer_numbers) and the step's number are
  * all that a checkpoint has to keep. */
 #include "optim/state.h"
 
@@ -15,15 +16,15 @@ int plm__optimizer_slots(const plm_optimizer *o)
 {
     int count = 0;
     for (int i = 0; i < o->entries; i++)
-        for (int s = 0; s < PLM__MAX_SLOTS; s++) count += o->entry[i].slot[s] != NULL;
+        for (int s = 0; s < PLM_MAX_SLOTS; s++) count += o->entry[i].slot[s] != NULL;
     return count;
 }
 
 plm__slot plm__optimizer_slot(const plm_optimizer *o, int i)
 {
     for (int k = 0; k < o->entries; k++)
-        for (int s = 0; s < PLM__MAX_SLOTS; s++)
-            if (o->entry[k].slot[s] && i-- == 0) return (plm__slot){ o->entry[k].param, s, o->entry[k].slot[s] };
+        for (int s = 0; s < PLM_MAX_SLOTS; s++)
+            if (o->entry[k].slot[s] && i-- == 0) return (plm__slot){ o->entry[k].view.param, s, o->entry[k].slot[s] };
     return (plm__slot){ 0 };
 }
 

@@ -51,14 +51,14 @@ int64_t plm__part_start(int64_t n, int k)
     return k * part_size(n) < n ? k * part_size(n) : n;
 }
 
-plm__taps plm__taps_of(const plm__entry *e)
+plm__taps plm__taps_of(const plm_param_view *v)
 {
-    const plm__layout *l = &e->param->home;
-    plm__taps          t = { .run = e->n, .group = e->n, .stride_h = 1, .stride_w = 1, .kernel_h = 1, .kernel_w = 1 };
-    if (e->taps == 1) return t;
-    t.kernel_h = e->layer->kernel_h;
-    t.kernel_w = e->layer->kernel_w;
-    t.group    = e->n / e->layer->groups;
+    const plm__layout *l = &v->param->home;
+    plm__taps          t = { .run = v->n, .group = v->n, .stride_h = 1, .stride_w = 1, .kernel_h = 1, .kernel_w = 1 };
+    if (v->matrices == 1) return t;
+    t.kernel_h = v->layer->kernel_h;
+    t.kernel_w = v->layer->kernel_w;
+    t.group    = v->n / v->layer->groups;
     t.run      = t.group;
     if (t.kernel_h > 1) t.stride_h = l->stride[2];
     if (t.kernel_w > 1) t.stride_w = l->stride[3];

@@ -135,16 +135,16 @@ static void test_bad_descs(void **state)
         plm_sgd_desc desc;
         const char  *sentence;
     } bad[] = {
-        { { .lr = -1 },
-          "sgd: lr -1, momentum 0, weight_decay 0: lr is positive, momentum in [0, 1), decay not negative" },
-        { { .lr = INFINITY }, "sgd: lr inf" },
-        { { .lr = PLM_ZERO }, "lr is positive" },
-        { { .momentum = 1 }, "sgd: lr 0.1, momentum 1" },
-        { { .momentum = -0.1 }, "momentum -0.1" },
-        { { .weight_decay = -1 }, "weight_decay -1" },
-        { { .weight_decay = NAN }, "decay not negative" },
+        { { .lr = -1 }, "sgd: lr is -1, expected a positive number that a float holds" },
+        { { .lr = INFINITY }, "sgd: lr is inf, expected a positive number that a float holds" },
+        { { .lr = PLM_ZERO }, "sgd: lr is 0, expected a positive number" },
+        { { .lr = 1e-60 }, "sgd: lr is 1e-60, expected a positive number that a float holds" },
+        { { .momentum = 1 }, "sgd: momentum is 1, expected at least 0 and below 1" },
+        { { .momentum = -0.1 }, "sgd: momentum is -0.1, expected at least 0 and below 1" },
+        { { .weight_decay = -1 }, "sgd: weight_decay is -1, expected 0 or more" },
+        { { .weight_decay = NAN }, "expected a number that a float holds" },
         { { .nesterov = true }, "sgd: nesterov needs a momentum" },
-        { { .clip_norm = -2 }, "sgd: clip_norm is -2, expected 0 (none) or more" },
+        { { .clip_norm = -2 }, "sgd: clip_norm is -2, expected 0 or more" },
         { { .clip_norm = NAN }, "sgd: clip_norm is" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
