@@ -1,8 +1,7 @@
 /* state.c: what an optimiser carries from one step to the next.
  *
  * Everything else that it knows (norms, coefficients, directions, rates) is made anew in each step, so slots, the kind's numbers
- * (plm_optimizer_numbers) and the step's number are
- * all that a checkpoint has to keep. */
+ * (plm_optimizer_numbers) and the step's number are all that a checkpoint has to keep. */
 #include "optim/state.h"
 
 #include "optim/optim.h"
