@@ -128,7 +128,7 @@ PLM_API bool plm_bench(plm_graph *net, plm_optimizer *opt, const plm_bench_desc 
 /* ------------------------------------------------------------------ run folders */
 
 /* A folder with config.json, metrics.csv and model.safetensors (and steps.csv).  It is built as DIR.partial and renamed to
- * DIR by plm_run_finish, so a folder of that name is a whole run. */
+ * DIR by plm_run_finish, so a folder of that name is a whole run (or one that diverged, and says so). */
 typedef struct plm_run plm_run;
 /* `config` is JSON text (an object).  An existing DIR that is not an empty folder is an error; a left-over DIR.partial is
  * replaced. */
@@ -136,7 +136,10 @@ PLM_API plm_run *plm_run_new(plm_ctx *ctx, const char *dir, const char *config, 
 PLM_API bool     plm_run_epoch(plm_run *run, const plm_epoch *epoch) PLM_MUST_CHECK; /* one row, flushed */
 PLM_API bool     plm_run_step(plm_run *run, const plm_step *step) PLM_MUST_CHECK;
 PLM_API bool     plm_run_finish(plm_run *run, plm_graph *net) PLM_MUST_CHECK; /* saves, closes, renames */
-PLM_API void     plm_run_free(plm_run *run); /* an unfinished run stays as DIR.partial */
+/* Ends a run whose numbers are no longer finite: `why`, one sentence, goes into diverged.txt, no model is saved, and the
+ * folder is renamed as a whole run is.  The context must work again: plm_ctx_clear. */
+PLM_API bool plm_run_diverged(plm_run *run, const char *why) PLM_MUST_CHECK;
+PLM_API void plm_run_free(plm_run *run); /* an unfinished run stays as DIR.partial */
 
 #ifdef __cplusplus
 }

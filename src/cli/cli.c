@@ -101,9 +101,10 @@ static int flushed(int status)
 
 static int run_command(const command *c, int argc, char **argv, const plm_cli_extra *extra, const char **inputs)
 {
-    cli_settings s;
-    int          count = 0;
-    if (!cli_parse(c->name, c->bit, argc, argv, &s, c->bit == CLI_PREDICT ? inputs : NULL, &count)) return 2;
+    cli_settings    s;
+    int             count = 0;
+    const cli_words words = { c->name, argc - 2, (const char *const *)argv + 2 };
+    if (!cli_parse(&words, c->bit, &s, c->bit == CLI_PREDICT ? inputs : NULL, &count)) return 2;
     if (s.help) {
         print_command_help(c, extra);
         return flushed(0);

@@ -18,13 +18,15 @@ struct cJSON;
 /* Commands, as bits: which options belong to which. */
 enum { CLI_TRAIN = 1, CLI_INSPECT = 2, CLI_EVALUATE = 4, CLI_PREDICT = 8, CLI_BENCH = 16 };
 
+#define CLI_MOST_OPTIONS 128
+
 /* The resolved values of all options of all commands. */
 typedef struct {
     const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format;
     int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, threads;
     double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
     bool        nesterov, quiet, epoch_zero, log_steps, no_augment, json, profile, help;
-    uint64_t    given; /* bit i: option i of the table was on the command line */
+    bool        given[CLI_MOST_OPTIONS]; /* [i]: option i of the table was on the command line */
 } cli_settings;
 
 typedef enum { CLI_FLAG, CLI_INTEGER, CLI_REAL, CLI_PAIR, CLI_TEXT } cli_kind;
@@ -44,10 +46,21 @@ extern const cli_option   cli_options[]; /* ends with a name of NULL */
 extern const cli_settings cli_defaults;
 
 bool cli_given(const cli_settings *s, const char *option);
-/* Reads argv[2...] into *s.  What is no option goes to `inputs` (room for argc), their number to *count; where it is NULL
- * such words are refused. */
-bool cli_parse(const char *command, unsigned bit, int argc, char **argv, cli_settings *s, const char **inputs,
-               int *count);
+/* The words behind a command. */
+typedef struct {
+    const char        *command; /* as errors call it */
+    int                count;
+    const char *const *word;
+} cli_words;
+/* Calls `each` for every option among the words, which must belong to one of the commands `bits`; value: NULL for a flag.
+ * What is no option goes to `inputs` (room for all words), their number to *count; where it is NULL such words are
+ * refused. */
+bool cli_walk(const cli_words *words, unsigned bits, bool (*each)(void *user, const cli_option *o, const char *value),
+              void *user, const char **inputs, int *count);
+bool cli_set(cli_settings *s, const cli_option *o,
+             const char *value); /* one option, as if it was on the command line */
+/* The defaults and what the words say, into *s. */
+bool cli_parse(const cli_words *words, unsigned bit, cli_settings *s, const char **inputs, int *count);
 void cli_print_options(unsigned bit);
 
 /* "plummet: ..." on standard error; always false. */
@@ -116,6 +129,18 @@ void cli_progress_begin(cli_progress *p, const cli_settings *s);
 void cli_progress_step(cli_progress *p, const plm_step *step);
 void cli_progress_epoch(cli_progress *p, const plm_epoch *epoch);
 void cli_progress_end(cli_progress *p); /* before anything else is printed */
+
+/* ------------------------------------------------------------------ one training */
+
+/* Who looks on when a training is one run of a grid. */
+typedef struct {
+    void (*on_step)(void *user, const plm_step *step);
+    void *user;
+} cli_watch;
+bool cli_train_check(const cli_settings *s, const plm_cli_extra *extra); /* the settings of one training fit together */
+/* Trains by settings that have been checked.  With `watch` nothing is printed, and a run that diverges is kept in its
+ * folder, which is a success. */
+bool cli_train_run(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra, const cli_watch *watch);
 
 /* ------------------------------------------------------------------ inputs of predict */
 

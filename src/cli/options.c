@@ -80,11 +80,12 @@ const cli_option cli_options[] = {
     { "help", CLI_FLAG, AT(help), ALL, NULL, "this text", NONE },
     { NULL, CLI_FLAG, 0, 0, NULL, NULL, NONE },
 };
+_Static_assert(sizeof cli_options / sizeof *cli_options <= CLI_MOST_OPTIONS + 1, "cli_settings.given has room for all");
 
 bool cli_given(const cli_settings *s, const char *option)
 {
     for (int i = 0; cli_options[i].name; i++)
-        if (strcmp(cli_options[i].name, option) == 0) return s->given >> i & 1;
+        if (strcmp(cli_options[i].name, option) == 0) return s->given[i];
     return false;
 }
 

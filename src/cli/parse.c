@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_NAMES 64
+#define MAX_NAMES CLI_MOST_OPTIONS
 
 static _Thread_local bool usage_failed;
 
@@ -173,14 +173,14 @@ static bool set(const cli_option *o, const char *text, cli_settings *s)
     return false;
 }
 
-bool cli_parse(const char *command, unsigned bit, int argc, char **argv, cli_settings *s, const char **inputs,
-               int *count)
+bool cli_walk(const cli_words *words, unsigned bits, bool (*each)(void *user, const cli_option *o, const char *value),
+              void *user, const char **inputs, int *count)
 {
-    bool options = true;
-    *s           = cli_defaults;
-    *count       = 0;
-    for (int i = 2; i < argc; i++) {
-        const char *word = argv[i];
+    const char *command = words->command;
+    bool        options = true;
+    *count              = 0;
+    for (int i = 0; i < words->count; i++) {
+        const char *word = words->word[i];
         if (options && strcmp(word, "--") == 0) {
             options = false;
             continue;
@@ -193,14 +193,32 @@ bool cli_parse(const char *command, unsigned bit, int argc, char **argv, cli_set
         }
         word += 2;
         const size_t      length = strcspn(word, "=");
-        const cli_option *o      = find(word, length, bit);
-        if (!o) return unknown_option(command, bit, word, length);
+        const cli_option *o      = find(word, length, bits);
+        if (!o) return unknown_option(command, bits, word, length);
         const char *value = word[length] == '=' ? word + length + 1 : NULL;
         if (o->kind == CLI_FLAG && value) return cli_usage_error("--%s takes no value, not \"%s\"", o->name, value);
-        if (o->kind != CLI_FLAG && !value && ++i < argc && strncmp(argv[i], "--", 2) != 0) value = argv[i];
+        if (o->kind != CLI_FLAG && !value && ++i < words->count && strncmp(words->word[i], "--", 2) != 0)
+            value = words->word[i];
         if (o->kind != CLI_FLAG && !value) return cli_usage_error("--%s needs a value: %s", o->name, o->value);
-        if (!set(o, value, s)) return false;
-        s->given |= UINT64_C(1) << (o - cli_options);
+        if (!each(user, o, value)) return false;
     }
     return true;
+}
+
+bool cli_set(cli_settings *s, const cli_option *o, const char *value)
+{
+    if (!set(o, value, s)) return false;
+    s->given[o - cli_options] = true;
+    return true;
+}
+
+static bool set_one(void *user, const cli_option *o, const char *value)
+{
+    return cli_set(user, o, value);
+}
+
+bool cli_parse(const cli_words *words, unsigned bit, cli_settings *s, const char **inputs, int *count)
+{
+    *s = cli_defaults;
+    return cli_walk(words, bit, set_one, s, inputs, count);
 }

@@ -1,4 +1,4 @@
-/* train.c: plummet train. */
+/* train.c: plummet train, and the same training as one run of a grid. */
 #include "cli.h"
 
 #include <stdlib.h>
@@ -8,7 +8,8 @@ typedef struct {
     cli_data            data;
     plm_graph          *net;
     plm_optimizer      *opt;
-    plm_run            *run; /* NULL: without --out */
+    plm_run            *run;   /* NULL: without --out */
+    const cli_watch    *watch; /* NULL: a training that shows itself */
     cli_progress        progress;
     plm_epoch           last;
 } job;
@@ -16,14 +17,15 @@ typedef struct {
 static bool on_step(void *user, const plm_step *step)
 {
     job *j = user;
-    cli_progress_step(&j->progress, step);
+    if (j->watch) j->watch->on_step(j->watch->user, step);
+    else cli_progress_step(&j->progress, step);
     return !j->run || !j->settings->log_steps || plm_run_step(j->run, step);
 }
 
 static bool on_epoch(void *user, const plm_epoch *epoch)
 {
     job *j = user;
-    cli_progress_epoch(&j->progress, epoch);
+    if (!j->watch) cli_progress_epoch(&j->progress, epoch);
     return !j->run || plm_run_epoch(j->run, epoch);
 }
 
@@ -59,7 +61,7 @@ static void print_start(const job *j)
     const plm_graph_info info    = plm_graph_summary(j->net);
     const int            classes = plm_dataset_classes(j->data.train);
     char                 count[32];
-    if (s->quiet) return;
+    if (s->quiet || j->watch) return;
     printf("%s on %s: %d layers, %s parameters\n", s->arch, s->dataset, info.layers,
            cli_count_text(info.parameters, count));
     printf("samples: %lld training, %lld test, %lld validation; %d classes, chance %.4f\n",
@@ -73,12 +75,23 @@ static void print_start(const job *j)
 static void print_result(const job *j)
 {
     char count[32];
+    if (j->watch) return;
     printf("test accuracy %.4f after epoch %d (chance %.4f; %s parameters)\n", j->last.test.acc, j->last.epoch,
            1.0 / plm_dataset_classes(j->data.train), cli_count_text(plm_graph_summary(j->net).parameters, count));
     if (j->last.val.count > 0) printf("validation accuracy %.4f\n", j->last.val.acc);
     if (j->settings->quiet) return;
     if (j->run) printf("the run is in %s\n", j->settings->out);
     else printf("nothing was written: --out DIR keeps the run\n");
+}
+
+/* In a grid, a run whose numbers are no longer finite is a result too: it is kept, with the sentence that says where. */
+static bool keep_diverged(job *j, plm_ctx *ctx)
+{
+    char why[1024];
+    if (!j->watch || !j->run || plm_ctx_status(ctx) != PLM_ERR_NONFINITE) return false;
+    snprintf(why, sizeof why, "%s", plm_ctx_error(ctx));
+    plm_ctx_clear(ctx);
+    return plm_run_diverged(j->run, why);
 }
 
 static bool work(job *j, plm_ctx *ctx, const plm_arch *arch)
@@ -100,24 +113,34 @@ static bool work(job *j, plm_ctx *ctx, const plm_arch *arch)
                                   .user       = j };
     if (!plm_train(j->net, j->opt, j->data.train, &desc, &j->last)) {
         cli_progress_end(&j->progress);
-        return false;
+        return keep_diverged(j, ctx);
     }
     if (j->run && !plm_run_finish(j->run, j->net)) return false;
     print_result(j);
     return true;
 }
 
-bool cli_train(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra)
+bool cli_train_check(const cli_settings *s, const plm_cli_extra *extra)
 {
     if (!cli_dataset_check(s, true) || !cli_optimizer_check(s)) return false;
     if (s->log_steps && !s->out) return cli_usage_error("--log-steps needs --out, the folder for steps.csv");
+    return cli_arch_find(extra, s);
+}
+
+bool cli_train_run(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra, const cli_watch *watch)
+{
     const plm_arch *arch = cli_arch_find(extra, s);
     if (!arch) return false;
-    job        j  = { .settings = s };
+    job        j  = { .settings = s, .watch = watch };
     const bool ok = work(&j, ctx, arch);
     plm_run_free(j.run);
     plm_optimizer_free(j.opt);
     plm_graph_free(j.net);
     cli_dataset_close(&j.data);
     return ok;
+}
+
+bool cli_train(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra)
+{
+    return cli_train_check(s, extra) && cli_train_run(ctx, s, extra, NULL);
 }

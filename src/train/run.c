@@ -20,6 +20,7 @@
     "epoch,train_loss,train_acc,test_loss,test_acc,eta_mean,eta_min,eta_max,update_mean,update_min,update_max,seconds"
 #define STEPS "step,epoch,loss,acc,eta,G,update_mean"
 #define MODEL "model.safetensors"
+#define DIVERGED "diverged.txt"
 
 typedef struct {
     FILE *file; /* NULL: not open */
@@ -146,7 +147,7 @@ static bool check_abandoned(plm_ctx *ctx, const char *partial)
 /* Removes what a run that did not finish has left, and nothing else. */
 static bool remove_partial(plm_ctx *ctx, const char *partial)
 {
-    static const char *const ours[] = { "config.json", "metrics.csv", "steps.csv" };
+    static const char *const ours[] = { "config.json", "metrics.csv", "steps.csv", DIVERGED };
     DIR                     *folder = opendir(partial);
     if (!folder) return errno == ENOENT || io_error(ctx, "open the folder", partial);
     bool ok = true;
@@ -260,20 +261,37 @@ bool plm_run_step(plm_run *run, const plm_step *step)
     return !ferror(run->steps.file) || io_error(run->ctx, "write", run->steps.path);
 }
 
-bool plm_run_finish(plm_run *run, plm_graph *net)
+/* Closes the files and gives the folder its name. */
+static bool finish(plm_run *run)
 {
-    if (!run || run->ctx->status != PLM_OK) return false;
     plm_ctx *ctx = run->ctx;
-    char     path[PATH_MAX];
-    if (!net || !run->metrics.file)
-        return plm__fail(ctx, PLM_ERR_STATE, "plm_run_finish: %s", net ? ended(run) : "net is NULL");
-    if (!join(ctx, path, run->partial, MODEL) || !plm_graph_save(net, path)) return false;
+    char     parent[PATH_MAX];
     if (!close_output(ctx, &run->steps) || !close_output(ctx, &run->metrics)) return false;
     if (!sync_folder(ctx, run->partial)) return false;
     if (rename(run->partial, run->dir) != 0) return io_error(ctx, "rename the finished run to", run->dir);
-    parent_of(run->dir, path);
-    run->finished = sync_folder(ctx, path);
+    parent_of(run->dir, parent);
+    run->finished = sync_folder(ctx, parent);
     return run->finished;
+}
+
+bool plm_run_finish(plm_run *run, plm_graph *net)
+{
+    if (!run || run->ctx->status != PLM_OK) return false;
+    char path[PATH_MAX];
+    if (!net || !run->metrics.file)
+        return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_finish: %s", net ? ended(run) : "net is NULL");
+    return join(run->ctx, path, run->partial, MODEL) && plm_graph_save(net, path) && finish(run);
+}
+
+bool plm_run_diverged(plm_run *run, const char *why)
+{
+    if (!run || run->ctx->status != PLM_OK) return false;
+    output note = { 0 };
+    if (!why || !run->metrics.file)
+        return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_diverged: %s", why ? ended(run) : "why is NULL");
+    if (!open_output(run->ctx, &note, run->partial, DIVERGED)) return false;
+    fprintf(note.file, "%s\n", why);
+    return close_output(run->ctx, &note) && finish(run);
 }
 
 void plm_run_free(plm_run *run)

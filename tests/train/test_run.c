@@ -153,6 +153,31 @@ static void test_left_over(void **state)
     plm_graph_free(net);
 }
 
+/* A run that diverged is a folder like that of a whole run, with a sentence in place of a model. */
+static void test_diverged(void **state)
+{
+    plm_ctx        *ctx = *state;
+    char            dir[1024];
+    const plm_epoch one = row_of(1);
+    path_of(dir, "diverged");
+    plm_run *run = plm_run_new(ctx, dir, CONFIG, false, false);
+    assert_true(plm_run_epoch(run, &one));
+    plm_ctx_fail(ctx, PLM_ERR_NONFINITE, "the loss is nan");
+    assert_false(plm_run_diverged(run, "the loss is nan")); /* the context has not been cleared */
+    plm_ctx_clear(ctx);
+    assert_false(plm_run_diverged(run, NULL));
+    assert_error(ctx, PLM_ERR_STATE, "why is NULL");
+    assert_true(exists(in(dir, ".partial")));
+    assert_true(plm_run_diverged(run, "the loss is nan"));
+    assert_false(plm_run_diverged(run, "again"));
+    assert_error(ctx, PLM_ERR_STATE, "plm_run_diverged: the run is finished");
+    plm_run_free(run);
+    assert_false(exists(in(dir, ".partial")));
+    assert_false(exists(in(dir, "model.safetensors")));
+    assert_string_equal(content(in(dir, "diverged.txt")), "the loss is nan\n");
+    assert_non_null(strstr(content(in(dir, "metrics.csv")), "\n1,"));
+}
+
 static void test_refused(void **state)
 {
     plm_ctx   *ctx = *state;
@@ -380,6 +405,7 @@ int main(void)
         ctx_test(test_files),
         ctx_test(test_plain_columns),
         ctx_test(test_left_over),
+        ctx_test(test_diverged),
         ctx_test(test_refused),
         ctx_test(test_taken_meanwhile),
         ctx_test(test_in_progress),
