@@ -1,5 +1,5 @@
 /* cli.c: `plummet COMMAND [options]`: which command, its help, its exit status. */
-#include "cli.h"
+#include "lab.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,8 @@ static const command commands[] = {
     { "inspect", CLI_INSPECT, "[options]", "show an architecture: nodes, shapes, parameters, multiply-adds" },
     { "evaluate", CLI_EVALUATE, "--weights FILE --dataset NAME [options]", "loss and accuracy of a saved network" },
     { "predict", CLI_PREDICT, "--weights FILE INPUT... [options]", "classes and scores for samples in files" },
+    { "compare", CLI_COMPARE, "--out DIR [options, each with a list of values]",
+      "train a grid: optimisers, rates, architectures, seeds, and put the results beside each other" },
     { "bench", CLI_BENCH, "[options]", "time a training step and its parts, on random images" },
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -32,6 +34,7 @@ static void print_help(void)
 
 static void print_command_help(const command *c, const plm_cli_extra *extra)
 {
+    const bool grid = c->bit == CLI_COMPARE;
     printf("plummet %s %s\n\n%s.", c->name, c->usage, c->summary);
     if (c->bit == CLI_PREDICT)
         printf("\n\nINPUT is a .csv file of raw feature rows (a header line is passed over), a .f32 file of raw\n"
@@ -42,9 +45,16 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
                "rows, with the network's.");
     if (c->bit == CLI_TRAIN)
         printf("\n\nWith --out the run folder is made as DIR.partial and renamed when the run is whole.");
+    if (c->bit == CLI_COMPARE)
+        printf(
+            "\n\nAn option of a training may have several values: a list 1,2,3, a range 2:32 of whole numbers, which\n"
+            "doubles, or a range 1e-5:1e-1 of others, by decades (1e-5:1e-1:3 has three values in each).  What does "
+            "not\n"
+            "go with an optimiser or an architecture is left out there.  Runs that are there already, in the folder\n"
+            "runs of --out, are not run again: the same command goes on where it was interrupted.");
     printf("\n\n");
-    cli_print_options(c->bit);
-    if (c->bit & (CLI_TRAIN | CLI_INSPECT | CLI_BENCH)) {
+    cli_print_options(grid ? c->bit | CLI_TRAIN : c->bit);
+    if (grid || c->bit & (CLI_TRAIN | CLI_INSPECT | CLI_BENCH)) {
         putchar('\n');
         cli_arch_print(extra);
     }
@@ -62,13 +72,14 @@ static const command *find_command(const char *name)
     }
     const char *nearest = cli_nearest(name, names, COMMANDS);
     if (nearest) cli_usage_error("there is no command %s; did you mean %s?", name, nearest);
-    else cli_usage_error("there is no command %s; there are train, inspect, evaluate, predict, bench", name);
+    else cli_usage_error("there is no command %s; there are train, inspect, evaluate, predict, compare, bench", name);
     return NULL;
 }
 
-static bool run(const command *c, plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra,
+static bool run(const command *c, plm_ctx *ctx, const cli_request *r, const plm_cli_extra *extra,
                 const char *const *inputs, int count)
 {
+    const cli_settings *s = &r->own;
     switch (c->bit) {
     case CLI_TRAIN:
         return cli_train(ctx, s, extra);
@@ -78,6 +89,8 @@ static bool run(const command *c, plm_ctx *ctx, const cli_settings *s, const plm
         return cli_evaluate(ctx, s);
     case CLI_PREDICT:
         return cli_predict(ctx, s, inputs, count);
+    case CLI_COMPARE:
+        return cli_compare(ctx, r, extra);
     default:
         return cli_bench(ctx, s, extra);
     }
@@ -101,17 +114,20 @@ static int flushed(int status)
 
 static int run_command(const command *c, int argc, char **argv, const plm_cli_extra *extra, const char **inputs)
 {
-    cli_settings    s;
-    int             count = 0;
     const cli_words words = { c->name, argc - 2, (const char *const *)argv + 2 };
-    if (!cli_parse(&words, c->bit, &s, c->bit == CLI_PREDICT ? inputs : NULL, &count)) return 2;
-    if (s.help) {
+    const char    **taken = c->bit == CLI_PREDICT ? inputs : NULL;
+    cli_request     r;
+    int             count;
+    if (!(c->bit == CLI_COMPARE ? cli_request_parse(&words, c->bit, &r, taken, &count)
+                                : cli_parse(&words, c->bit, &r.own, taken, &count)))
+        return 2;
+    if (r.own.help) {
         print_command_help(c, extra);
         return flushed(0);
     }
-    plm_ctx *ctx = plm_ctx_new(&(plm_ctx_desc){ .seed = (uint64_t)s.seed, .threads = (int)s.threads });
+    plm_ctx *ctx = plm_ctx_new(&(plm_ctx_desc){ .seed = (uint64_t)r.own.seed, .threads = (int)r.own.threads });
     if (!ctx) return fail("out of memory");
-    const bool ok     = run(c, ctx, &s, extra, inputs, count);
+    const bool ok     = run(c, ctx, &r, extra, inputs, count);
     int        status = 0;
     if (!ok) status = cli_usage_failed() ? 2 : fail(plm_ctx_error(ctx));
     plm_ctx_free(ctx);

@@ -16,16 +16,24 @@ struct cJSON;
 /* ------------------------------------------------------------------ options */
 
 /* Commands, as bits: which options belong to which. */
-enum { CLI_TRAIN = 1, CLI_INSPECT = 2, CLI_EVALUATE = 4, CLI_PREDICT = 8, CLI_BENCH = 16 };
+enum {
+    CLI_TRAIN     = 1,
+    CLI_INSPECT   = 2,
+    CLI_EVALUATE  = 4,
+    CLI_PREDICT   = 8,
+    CLI_BENCH     = 16,
+    CLI_COMPARE   = 32,
+    CLI_REPRODUCE = 64
+};
 
 #define CLI_MOST_OPTIONS 128
 
 /* The resolved values of all options of all commands. */
 typedef struct {
-    const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format;
-    int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, threads;
+    const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format, *select, *only;
+    int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, seeds, threads;
     double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
-    bool        nesterov, quiet, epoch_zero, log_steps, no_augment, json, profile, help;
+    bool        nesterov, quiet, epoch_zero, log_steps, no_augment, json, profile, dry_run, extend, quick, help;
     bool        given[CLI_MOST_OPTIONS]; /* [i]: option i of the table was on the command line */
 } cli_settings;
 
@@ -108,7 +116,10 @@ bool cli_optimizer_check(const cli_settings *s);
 /* lr: the rate of sgd and adam unless --lr was given; 0: their default. */
 plm_optimizer *cli_optimizer_new(plm_graph *net, const cli_settings *s, double lr);
 void           cli_optimizer_describe(const cli_settings *s, struct cJSON *into); /* its settings */
-plm_loss       cli_loss(const cli_settings *s);
+/* Is it an option of the optimiser `optim` (NULL: of any)? */
+bool     cli_optimizer_owns(const char *optim, const char *option);
+double   cli_optimizer_rate(const cli_settings *s); /* --lr or the optimiser's default; for those that have one */
+plm_loss cli_loss(const cli_settings *s);
 
 /* ------------------------------------------------------------------ what is printed and written */
 
@@ -118,6 +129,10 @@ const char *cli_version(void);                           /* "0.1.0" */
 
 /* config.json's text, to be given to free; NULL: out of memory. */
 char *cli_config(plm_ctx *ctx, const cli_settings *s, const cli_data *data, const plm_graph *net);
+
+/* Does a config.json hold these settings?  If not, `differs` says which is the first: "lr is 0.1, not 0.01".  Where the data
+ * lies does not count, nor does a setting that the file does not know and that was not given. */
+bool cli_config_agrees(const cli_settings *s, const struct cJSON *config, char *differs, size_t size);
 
 /* A line per epoch; on a terminal, under it, one that is always overwritten: how far, how long still. */
 typedef struct {

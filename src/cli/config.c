@@ -78,6 +78,42 @@ static void add_settings(cJSON *into, const cli_settings *s)
     cJSON_AddBoolToObject(into, "log_steps", s->log_steps);
 }
 
+/* "lr is 0.1, not 0.01"; false. */
+static bool differ(const cJSON *setting, const cJSON *found, char *differs, size_t size)
+{
+    char *want = cJSON_PrintUnformatted(setting), *have = found ? cJSON_PrintUnformatted(found) : NULL;
+    snprintf(differs, size, "%s is %s, not %s", setting->string, have ? have : "not said", want ? want : "this");
+    cJSON_free(want);
+    cJSON_free(have);
+    return false;
+}
+
+/* Was the option given that is called like this key, but for its dashes? */
+static bool given(const cli_settings *s, const char *key)
+{
+    char option[64];
+    snprintf(option, sizeof option, "%s", key);
+    for (char *c = option; *c; c++)
+        if (*c == '_') *c = '-';
+    return cli_given(s, option);
+}
+
+bool cli_config_agrees(const cli_settings *s, const cJSON *config, char *differs, size_t size)
+{
+    cJSON *settings = cJSON_CreateObject();
+    bool   same     = settings;
+    snprintf(differs, size, "out of memory");
+    if (settings) add_settings(settings, s);
+    for (const cJSON *o = settings ? settings->child : NULL; same && o; o = o->next) {
+        const cJSON *found = cJSON_GetObjectItemCaseSensitive(config, o->string);
+        if (strcmp(o->string, "data") == 0) continue; /* where the files lie */
+        if (!found && !given(s, o->string)) continue; /* made when there was no such setting */
+        if (!found || !cJSON_Compare(o, found, true)) same = differ(o, found, differs, size);
+    }
+    cJSON_Delete(settings);
+    return same;
+}
+
 static void add_facts(cJSON *into, plm_ctx *ctx, const cli_data *data, const plm_graph *net)
 {
     const plm_graph_info info    = plm_graph_summary(net);

@@ -24,6 +24,13 @@ static bool has(const kind *k, const char *option)
     return false;
 }
 
+bool cli_optimizer_owns(const char *optim, const char *option)
+{
+    for (int i = 0; i < KINDS; i++)
+        if ((!optim || strcmp(kinds[i].name, optim) == 0) && has(&kinds[i], option)) return true;
+    return false;
+}
+
 static const kind *find(const cli_settings *s)
 {
     int i = 0;
@@ -48,6 +55,11 @@ static double rate(const cli_settings *s, double otherwise)
     if (cli_given(s, "lr")) return s->lr;
     if (otherwise > 0) return otherwise;
     return strcmp(s->optim, "sgd") == 0 ? 0.1 : 1e-3;
+}
+
+double cli_optimizer_rate(const cli_settings *s)
+{
+    return rate(s, 0);
 }
 
 /* In a desc zero means the default. */

@@ -10,6 +10,7 @@
 #define ALL (CLI_TRAIN | CLI_INSPECT | CLI_EVALUATE | CLI_PREDICT | CLI_BENCH)
 #define BUILDS (CLI_TRAIN | CLI_INSPECT | CLI_BENCH)
 #define STEPS (CLI_TRAIN | CLI_BENCH)
+#define GRIDS (CLI_COMPARE | CLI_REPRODUCE)
 #define MOST ((double)(1LL << 40)) /* of an extent: every product of two is still an int64_t, and is checked */
 
 /* The last four fields: the range of a number. */
@@ -43,7 +44,7 @@ const cli_option cli_options[] = {
       "a saved network (.safetensors)", NONE },
     { "dataset", CLI_TEXT, AT(dataset), BUILDS | CLI_EVALUATE, "NAME", "data set, see below (digits)", NONE },
     { "label", CLI_TEXT, AT(label), ALL, "NAME", "column of a csv file that holds the labels", NONE },
-    { "data", CLI_TEXT, AT(data), CLI_TRAIN | CLI_EVALUATE, "DIR",
+    { "data", CLI_TEXT, AT(data), CLI_TRAIN | CLI_EVALUATE | GRIDS, "DIR",
       "folder to look for data in, before $PLUMMET_DATA and the usual ones", NONE },
     { "size", CLI_INTEGER, AT(size), BUILDS, "N", "side of the square samples of images:DIR (224)", BETWEEN(0, 16384) },
     { "val", CLI_INTEGER, AT(val), CLI_TRAIN, "N", "training samples held out for validation (0)", FROM(0) },
@@ -66,18 +67,24 @@ const cli_option cli_options[] = {
     { "epochs", CLI_INTEGER, AT(epochs), CLI_TRAIN, "N", "passes over the training samples (10)", BETWEEN(1, INT_MAX) },
     { "steps", CLI_INTEGER, AT(steps), CLI_BENCH, "N", "steps that are measured (20)", BETWEEN(1, 1e6) },
     { "seed", CLI_INTEGER, AT(seed), STEPS | CLI_INSPECT, "N", "of everything random (0)", BETWEEN(0, 0x1p53) },
-    { "threads", CLI_INTEGER, AT(threads), ALL & ~CLI_INSPECT, "N", "threads (0: as many as there are processors)",
-      BETWEEN(0, 4096) },
-    { "out", CLI_TEXT, AT(out), CLI_TRAIN, "DIR", "run folder to make: config.json, metrics.csv, model.safetensors",
+    { "seeds", CLI_INTEGER, AT(seeds), GRIDS, "N", "seeds of each setting: 0 to N-1 (1)", BETWEEN(1, 1000) },
+    { "select", CLI_TEXT, AT(select), GRIDS, "val_acc|train_loss|test_acc",
+      "what the best learning rate has the best of, in the last epoch (val_acc with --val, else train_loss)", NONE },
+    { "extend", CLI_FLAG, AT(extend), GRIDS, NULL, "go on by decades until the best learning rate is inside its grid",
       NONE },
+    { "dry-run", CLI_FLAG, AT(dry_run), GRIDS, NULL, "list the runs, their seconds and memory, and run none", NONE },
+    { "threads", CLI_INTEGER, AT(threads), (ALL & ~CLI_INSPECT) | GRIDS, "N",
+      "threads (0: as many as there are processors)", BETWEEN(0, 4096) },
+    { "out", CLI_TEXT, AT(out), CLI_TRAIN | GRIDS, "DIR",
+      "folder to make, of a run: config.json, metrics.csv, model.safetensors; of a grid: runs, summary.csv", NONE },
     { "epoch-zero", CLI_FLAG, AT(epoch_zero), CLI_TRAIN, NULL,
       "measure the untrained network on the training samples too", NONE },
     { "log-steps", CLI_FLAG, AT(log_steps), CLI_TRAIN, NULL, "also write steps.csv, a row per step, into --out", NONE },
-    { "quiet", CLI_FLAG, AT(quiet), CLI_TRAIN, NULL, "print nothing but the result", NONE },
+    { "quiet", CLI_FLAG, AT(quiet), CLI_TRAIN | GRIDS, NULL, "print nothing but the result", NONE },
     { "profile", CLI_FLAG, AT(profile), CLI_BENCH, NULL, "also print the time per op kind and node", NONE },
     { "format", CLI_TEXT, AT(format), CLI_INSPECT, "table|json|dot", "what to print (table)", NONE },
     { "json", CLI_FLAG, AT(json), CLI_EVALUATE | CLI_BENCH, NULL, "print one line of JSON", NONE },
-    { "help", CLI_FLAG, AT(help), ALL, NULL, "this text", NONE },
+    { "help", CLI_FLAG, AT(help), ALL | GRIDS, NULL, "this text", NONE },
     { NULL, CLI_FLAG, 0, 0, NULL, NULL, NONE },
 };
 _Static_assert(sizeof cli_options / sizeof *cli_options <= CLI_MOST_OPTIONS + 1, "cli_settings.given has room for all");
