@@ -38,6 +38,29 @@ PLM_API double plm_frobenius_norm(plm_ctx *ctx, const float *a, int64_t rows, in
 /* ||a||_F^2 / ||a||_op^2, from 1 (rank 1) to min(rows, cols) (all singular values equal); 0 for the zero matrix. */
 PLM_API double plm_stable_rank(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols);
 
+/* ------------------------------------------------------------------ polar factor */
+
+typedef struct {
+    bool
+        quick; /* Muon's five steps: singular values end somewhere in [0.68, 1.21]; zeros of a matrix divided by its Frobenius
+                   norm below 1e-3 stay smaller */
+} plm_polar_desc;
+
+/* u = U V^T of a = U diag(s) V^T, for `count` matrices a [count,rows,cols] at once; u may be a.  It is the matrix of operator norm 1
+ * with the largest <a, u> = ||a||_nuc, and the semi-orthogonal matrix nearest to a where a has full rank.
+ *   Newton-Schulz: x <- alpha x (3 - alpha^2 x x^T x) / 2 from x = a / s_1, with the alpha that is best for singular values
+ *   in [l, 1], l from 1e-4 on (Higham 2008, section 8.3; Chen & Chow 2014): a fixed number of products of matrices by
+ *   oneDNN, whatever a is.  What becomes of a singular value s_i:
+ *     s_i >= 1e-4 s_1: 1; together ||u - U V^T||_F <= 2e-5 sqrt(min(rows, cols)), three times that below 1e-3 s_1;
+ *     below: something between 0 and 1, in order of size; 0 stays below 1e-2 (rounding of a itself, enlarged).
+ *   So of a matrix without full rank it is the partial isometry of its range, as the pseudo-inverse would have it; of the zero matrix, 0.
+ *   Where rows or cols is 1, u = a / ||a||_F, exact to rounding.
+ *   .quick: Jordan et al. 2024, "Muon": x <- 3.4445 x - 4.7750 (x x^T) x + 2.0315 (x x^T)^2 x, five times, from
+ *   x = a / (||a||_F + 1e-7).
+ *   Cost: 4 m^2 n floating-point operations a step with m <= n the extents, 13 steps; .quick: 5 steps of 4 m^2 n + 2 m^3. */
+PLM_API bool plm_polar(plm_ctx *ctx, const float *a, int64_t count, int64_t rows, int64_t cols,
+                       const plm_polar_desc *desc, float *u);
+
 /* ------------------------------------------------------------------ of a layer
  *
  * A layer has `plm_layer_matrices` matrices of d_out/groups x d_in/groups: one for each tap of each group, group by group

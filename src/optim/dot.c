@@ -29,6 +29,13 @@ VECTOR static double dot_mixed(const float *x, const double *y, int64_t n)
 #undef TERM
 }
 
+VECTOR static double dot_floats(const float *x, const float *y, int64_t n)
+{
+#define TERM(i) ((double)x[i] * (double)y[i])
+    RETURN_SUM(n, TERM);
+#undef TERM
+}
+
 VECTOR static double squares(const float *x, int64_t n)
 {
 #define TERM(i) ((double)x[i] * (double)x[i])
@@ -49,6 +56,11 @@ double plm__dot(const double *x, const double *y, int64_t n)
 double plm__dot_mixed(const float *x, const double *y, int64_t n)
 {
     return dot_mixed(x, y, n);
+}
+
+double plm__dot_floats(const float *x, const float *y, int64_t n)
+{
+    return dot_floats(x, y, n);
 }
 
 double plm__squares(const float *x, int64_t n)

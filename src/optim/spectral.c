@@ -12,17 +12,16 @@
 
 enum { BLOCK = 256, PARALLEL = 1 << 16 }; /* floats: columns at a time; a matrix that is worth threads */
 
-#define TOLERANCE 1e-6 /* as the header promises */
-
-/* What the iteration holds; n = min(rows, cols). */
+/* What the iteration holds; n = min(rows, cols).  All in one block of the pool. */
 typedef struct {
     const float *a;
     int64_t      rows, cols, n;
-    double      *longer;           /* [max(rows, cols)] */
-    double      *basis;            /* [capacity, n]: orthonormal rows */
-    double      *alpha, *beta;     /* diagonal and what is beside it of T */
-    double      *vector, *scratch; /* [capacity] the eigenvector of T, [3 capacity] */
+    plm__block  *block;
     int          capacity;
+    double      *longer;           /* [max(rows, cols)]                         */
+    double      *alpha, *beta;     /* [capacity] diagonal of T, and beside it   */
+    double      *vector, *scratch; /* [capacity] an eigenvector of T, [3 capacity] */
+    double      *basis;            /* [capacity, n] orthonormal rows            */
 } lanczos;
 
 /* y = a x */
@@ -55,19 +54,31 @@ static void gram(const lanczos *l, const double *x, double *y)
     }
 }
 
-/* Room for k iterates more. */
-static bool grow(plm_ctx *ctx, lanczos *l, int used)
+/* Room for the iterates 0 ... k. */
+static bool grow(plm_ctx *ctx, lanczos *l, int k)
 {
-    if (used < l->capacity) return true;
-    const size_t row = (size_t)l->n * sizeof(double);
-    int basis = l->capacity, alpha = l->capacity, beta = l->capacity, vector = l->capacity, scratch = l->capacity;
-    const bool ok = plm__grow(ctx, &l->basis, &basis, used + 1, row, "operator norm") &&
-                    plm__grow(ctx, &l->alpha, &alpha, used + 1, sizeof(double), "operator norm") &&
-                    plm__grow(ctx, &l->beta, &beta, used + 1, sizeof(double), "operator norm") &&
-                    plm__grow(ctx, &l->vector, &vector, used + 1, sizeof(double), "operator norm") &&
-                    plm__grow(ctx, &l->scratch, &scratch, used + 1, 3 * sizeof(double), "operator norm");
-    if (ok) l->capacity = basis;
-    return ok;
+    if (k < l->capacity) return true;
+    const lanczos old    = *l;
+    const int64_t room   = 2 * (int64_t)l->capacity + 8 < l->n ? 2 * (int64_t)l->capacity + 8 : l->n + 1;
+    const int64_t longer = l->rows < l->cols ? l->cols : l->rows;
+    if (!(l->block = plm__pool_get(ctx, (size_t)(longer + room * (6 + l->n)) * sizeof(double)))) {
+        l->block = old.block;
+        return false;
+    }
+    l->capacity = (int)room;
+    l->longer   = l->block->data;
+    l->alpha    = l->longer + longer;
+    l->beta     = l->alpha + room;
+    l->vector   = l->beta + room;
+    l->scratch  = l->vector + room;
+    l->basis    = l->scratch + 3 * room;
+    if (old.block) {
+        memcpy(l->alpha, old.alpha, (size_t)old.capacity * sizeof(double));
+        memcpy(l->beta, old.beta, (size_t)old.capacity * sizeof(double));
+        memcpy(l->basis, old.basis, (size_t)(old.capacity * l->n) * sizeof(double));
+    }
+    plm__pool_drop(ctx, old.block);
+    return true;
 }
 
 /* A random unit vector, the same for every matrix, with the caller's vector in front where there is one.  It is never that
@@ -115,9 +126,9 @@ static void orthogonalise(const lanczos *l, int k, double *z)
 }
 
 /* s_1^2, and the eigenvector of G in `kept`. */
-static bool iterate(plm_ctx *ctx, lanczos *l, double *kept, double *square)
+static bool iterate(plm_ctx *ctx, lanczos *l, double tolerance, double *kept, double *square)
 {
-    if (!grow(ctx, l, 1)) return false;
+    if (!grow(ctx, l, 0)) return false;
     start(l, kept);
     for (int k = 1;; k++) {
         if (!grow(ctx, l, k)) return false;
@@ -130,7 +141,7 @@ static bool iterate(plm_ctx *ctx, lanczos *l, double *kept, double *square)
         if (!top_of_tridiagonal(ctx, l, k, square)) return false;
         /* || G x - s^2 x || of the best x; s^2 differs from s_1^2 by twice what s does from s_1 */
         const double residual = beta * fabs(l->vector[k - 1]);
-        if (k == l->n || residual <= TOLERANCE * *square / sqrt((double)l->n)) {
+        if (k == l->n || residual <= tolerance * *square / sqrt((double)l->n)) {
             if (kept) memset(kept, 0, (size_t)l->n * sizeof *kept);
             for (int j = 0; kept && j < k; j++)
                 for (int64_t i = 0; i < l->n; i++) kept[i] += l->vector[j] * l->basis[j * l->n + i];
@@ -140,7 +151,7 @@ static bool iterate(plm_ctx *ctx, lanczos *l, double *kept, double *square)
     }
 }
 
-static bool check(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, const char *call)
+bool plm__matrix_check(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, const char *call)
 {
     char            text[PLM__SHAPE_TEXT];
     const plm_shape shape = plm_shape_of(rows, cols);
@@ -152,18 +163,12 @@ static bool check(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, cons
                      (long long)(at / cols), (long long)(at % cols), plm__shape_text(shape, text), (double)a[at]);
 }
 
-double plm__operator_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double *kept)
+double plm__operator_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double tolerance, double *kept)
 {
-    lanczos l      = { .a = a, .rows = rows, .cols = cols, .n = rows < cols ? rows : cols };
-    double  square = NAN;
-    l.longer       = plm__new(ctx, (size_t)(rows < cols ? cols : rows) * sizeof(double), "operator norm");
-    const bool ok  = l.longer && iterate(ctx, &l, kept, &square);
-    plm__delete(ctx, l.longer);
-    plm__delete(ctx, l.basis);
-    plm__delete(ctx, l.alpha);
-    plm__delete(ctx, l.beta);
-    plm__delete(ctx, l.vector);
-    plm__delete(ctx, l.scratch);
+    lanczos    l      = { .a = a, .rows = rows, .cols = cols, .n = rows < cols ? rows : cols };
+    double     square = NAN;
+    const bool ok     = iterate(ctx, &l, tolerance, kept, &square);
+    plm__pool_drop(ctx, l.block);
     return ok ? sqrt(fmax(square, 0)) : NAN;
 }
 
@@ -200,8 +205,9 @@ double plm__stable_rank(double frobenius, double op)
 double plm_operator_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double *kept)
 {
     if (!plm__enter(ctx, "plm_operator_norm")) return NAN;
-    const double norm =
-        check(ctx, a, rows, cols, "plm_operator_norm") ? plm__operator_norm(ctx, a, rows, cols, kept) : NAN;
+    const double norm = plm__matrix_check(ctx, a, rows, cols, "plm_operator_norm")
+                            ? plm__operator_norm(ctx, a, rows, cols, PLM__OPERATOR_TOLERANCE, kept)
+                            : NAN;
     plm__leave(ctx);
     return norm;
 }
@@ -209,7 +215,7 @@ double plm_operator_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t col
 bool plm_singular_values(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double *s)
 {
     if (!plm__enter(ctx, "plm_singular_values")) return false;
-    bool ok = check(ctx, a, rows, cols, "plm_singular_values");
+    bool ok = plm__matrix_check(ctx, a, rows, cols, "plm_singular_values");
     if (ok && !s) ok = plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_singular_values: s is NULL");
     ok = ok && plm__singular_values(ctx, a, rows, cols, s);
     plm__leave(ctx);
@@ -219,7 +225,8 @@ bool plm_singular_values(plm_ctx *ctx, const float *a, int64_t rows, int64_t col
 double plm_nuclear_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols)
 {
     if (!plm__enter(ctx, "plm_nuclear_norm")) return NAN;
-    const double norm = check(ctx, a, rows, cols, "plm_nuclear_norm") ? plm__nuclear_norm(ctx, a, rows, cols) : NAN;
+    const double norm =
+        plm__matrix_check(ctx, a, rows, cols, "plm_nuclear_norm") ? plm__nuclear_norm(ctx, a, rows, cols) : NAN;
     plm__leave(ctx);
     return norm;
 }
@@ -227,7 +234,8 @@ double plm_nuclear_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols
 double plm_frobenius_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols)
 {
     if (!plm__enter(ctx, "plm_frobenius_norm")) return NAN;
-    const double norm = check(ctx, a, rows, cols, "plm_frobenius_norm") ? sqrt(plm__squares(a, rows * cols)) : NAN;
+    const double norm =
+        plm__matrix_check(ctx, a, rows, cols, "plm_frobenius_norm") ? sqrt(plm__squares(a, rows * cols)) : NAN;
     plm__leave(ctx);
     return norm;
 }
@@ -235,7 +243,9 @@ double plm_frobenius_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t co
 double plm_stable_rank(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols)
 {
     if (!plm__enter(ctx, "plm_stable_rank")) return NAN;
-    const double op = check(ctx, a, rows, cols, "plm_stable_rank") ? plm__operator_norm(ctx, a, rows, cols, NULL) : NAN;
+    const double op   = plm__matrix_check(ctx, a, rows, cols, "plm_stable_rank")
+                            ? plm__operator_norm(ctx, a, rows, cols, PLM__OPERATOR_TOLERANCE, NULL)
+                            : NAN;
     const double rank = isfinite(op) ? plm__stable_rank(sqrt(plm__squares(a, rows * cols)), op) : NAN;
     plm__leave(ctx);
     return rank;

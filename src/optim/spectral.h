@@ -8,10 +8,21 @@
 
 /* ------------------------------------------------------------------ spectral.c: for finite matrices; nan or false on error */
 
-double plm__operator_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double *kept);
+#define PLM__OPERATOR_TOLERANCE 1e-6 /* as the public header promises */
+double plm__operator_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double tolerance, double *kept);
 bool   plm__singular_values(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double *s);
 double plm__nuclear_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols);
 double plm__stable_rank(double frobenius, double op);
+
+/* Neither NULL nor empty nor nan nor infinite; else "CALL: ...". */
+bool plm__matrix_check(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, const char *call);
+
+/* ------------------------------------------------------------------ polar.c */
+
+/* As plm_polar, for finite matrices; nuclear [count], may be NULL: sum of a u for each, which is ||a||_nuc as far as u is the
+ * polar factor. */
+bool plm__polar(plm_ctx *ctx, const float *a, int64_t count, int64_t rows, int64_t cols, bool quick, float *u,
+                double *nuclear);
 
 /* ------------------------------------------------------------------ matrices.c */
 
@@ -31,6 +42,7 @@ void plm__matrices_scatter(const plm__matrices *m, const float *src, float *tens
 /* ------------------------------------------------------------------ dot.c: sums in double, in lanes of fixed width */
 
 double plm__squares(const float *x, int64_t n);
+double plm__dot_floats(const float *x, const float *y, int64_t n);
 double plm__dot(const double *x, const double *y, int64_t n);
 double plm__dot_mixed(const float *x, const double *y, int64_t n);
 void   plm__add_mixed(double *y, const float *x, double factor, int64_t n); /* y += factor x */
