@@ -151,6 +151,18 @@ PLM_API plm_node plm_nn_embedding(plm_node x, const plm_embedding_desc *desc);
 
 PLM_API plm_shape plm_node_shape(plm_node node); /* without the batch axis */
 
+/* How far a module can carry its input.  Norms ||.||_2 are over all elements of one sample; f as in training:
+ *   ||f(x) - f(x')|| <= factor ||x - x'||   and   ||f(x)|| <= at_zero + factor ||x||   with at_zero = ||f(0)||.
+ * Of several inputs ||x|| is the sum of their norms, or with .squares the root of the sum of their squares.  What a weight
+ * layer's factor still has to be multiplied with is its weight's norm as a map: sum over taps of the largest ||W||_op
+ * among the tap's groups (a tap takes each element of x to at most one place, and ||A + B|| <= ||A|| + ||B||). */
+typedef struct {
+    bool        known;           /* false: there is no bound that does not depend on x */
+    double      factor, at_zero; /* nan: not known                                     */
+    bool        squares;
+    const char *why; /* where the factor comes from, or why there is none: a phrase, never NULL */
+} plm_lipschitz;
+
 typedef struct {
     const char       *name;
     const char       *kind; /* "linear", "conv2d" ... */
@@ -161,6 +173,7 @@ typedef struct {
     plm_param *const *params;
     int               param_count;
     int64_t           macs; /* multiply-adds for one sample */
+    plm_lipschitz     lipschitz;
 } plm_node_info;
 
 PLM_API int  plm_graph_node_count(const plm_graph *g);
@@ -251,8 +264,9 @@ PLM_API bool plm_graph_load(plm_graph *g, const char *path) PLM_MUST_CHECK;
 typedef struct {
     int     depth; /* weight layers, at least 2; 0 means 10 */
     int64_t width; /* 0 means 256                           */
+    double  scale; /* of the ReLUs; 0 means sqrt(2)         */
 } plm_fcn_desc;
-/* flatten, then `depth` linear layers with y = sqrt(2) max(x, 0) between them; names initial, layers.0 ..., final. */
+/* flatten, then `depth` linear layers with y = scale max(x, 0) between them; names initial, layers.0 ..., final. */
 PLM_API plm_node plm_zoo_fcn(plm_node x, int64_t classes, const plm_fcn_desc *desc);
 
 /* The convolutional networks turn an image x [c,h,w] into logits [classes].  Defaults are as AGD expects: no biases,

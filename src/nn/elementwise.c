@@ -1,4 +1,6 @@
 /* elementwise.c: modules without parameters: activations, flatten and the residual add. */
+#include <math.h>
+
 #include "nn/nn.h"
 
 static bool resolve_relu(plm_graph *g, plm__node *n, const plm_shape *x)
@@ -15,6 +17,12 @@ static plm_val apply_relu(const plm__node *n, const plm_val *in, double relu)
     return plm_relu(in[0], &(plm_relu_op_desc){ .scale = n->desc.relu.scale });
 }
 
+static plm_lipschitz lipschitz_relu(const plm__node *n, plm_shape x)
+{
+    (void)x;
+    return plm__lipschitz(n->desc.relu.scale, "its scale: the slope is 0 or that");
+}
+
 static const plm__field relu_fields[] = { { "scale", PLM__DOUBLE, offsetof(plm_relu_desc, scale) }, { 0 } };
 
 const plm__kind plm__kind_relu = { .name       = "relu",
@@ -22,7 +30,8 @@ const plm__kind plm__kind_relu = { .name       = "relu",
                                    .desc_bytes = sizeof(plm_relu_desc),
                                    .fields     = relu_fields,
                                    .resolve    = resolve_relu,
-                                   .apply      = apply_relu };
+                                   .apply      = apply_relu,
+                                   .lipschitz  = lipschitz_relu };
 
 plm_node plm_nn_relu(plm_node x, const plm_relu_desc *desc)
 {
@@ -42,9 +51,18 @@ static plm_val apply_tanh(const plm__node *n, const plm_val *in, double relu)
     return plm_tanh(in[0]);
 }
 
-const plm__kind plm__kind_tanh = {
-    .name = "tanh", .inputs = 1, .desc_bytes = sizeof(plm_module_desc), .resolve = resolve_same, .apply = apply_tanh
-};
+static plm_lipschitz lipschitz_tanh(const plm__node *n, plm_shape x)
+{
+    (void)n, (void)x;
+    return plm__lipschitz(1, "the slope is at most 1");
+}
+
+const plm__kind plm__kind_tanh = { .name       = "tanh",
+                                   .inputs     = 1,
+                                   .desc_bytes = sizeof(plm_module_desc),
+                                   .resolve    = resolve_same,
+                                   .apply      = apply_tanh,
+                                   .lipschitz  = lipschitz_tanh };
 
 plm_node plm_nn_tanh(plm_node x, const plm_module_desc *desc)
 {
@@ -57,11 +75,20 @@ static plm_val apply_sigmoid(const plm__node *n, const plm_val *in, double relu)
     return plm_sigmoid(in[0]);
 }
 
+static plm_lipschitz lipschitz_sigmoid(const plm__node *n, plm_shape x)
+{
+    (void)x;
+    plm_lipschitz l = plm__lipschitz(0.25, "the slope is at most 1/4; every element of f(0) is 1/2");
+    l.at_zero       = 0.5 * sqrt((double)plm_shape_count(n->shape));
+    return l;
+}
+
 const plm__kind plm__kind_sigmoid = { .name       = "sigmoid",
                                       .inputs     = 1,
                                       .desc_bytes = sizeof(plm_module_desc),
                                       .resolve    = resolve_same,
-                                      .apply      = apply_sigmoid };
+                                      .apply      = apply_sigmoid,
+                                      .lipschitz  = lipschitz_sigmoid };
 
 plm_node plm_nn_sigmoid(plm_node x, const plm_module_desc *desc)
 {
@@ -81,8 +108,14 @@ static plm_val apply_flatten(const plm__node *n, const plm_val *in, double relu)
     return plm_flatten(in[0]);
 }
 
+static plm_lipschitz lipschitz_flatten(const plm__node *n, plm_shape x)
+{
+    (void)n, (void)x;
+    return plm__lipschitz(1, "the same elements in another shape");
+}
+
 const plm__kind plm__kind_flatten = {
-    .name = "flatten", .inputs = 1, .resolve = resolve_flatten, .apply = apply_flatten
+    .name = "flatten", .inputs = 1, .resolve = resolve_flatten, .apply = apply_flatten, .lipschitz = lipschitz_flatten
 };
 
 plm_node plm_nn_flatten(plm_node x)
@@ -105,7 +138,15 @@ static plm_val apply_add(const plm__node *n, const plm_val *in, double relu)
     return plm_add(in[0], in[1]);
 }
 
-const plm__kind plm__kind_add = { .name = "add", .inputs = 2, .resolve = resolve_add, .apply = apply_add };
+static plm_lipschitz lipschitz_add(const plm__node *n, plm_shape x)
+{
+    (void)n, (void)x;
+    return plm__lipschitz(1, "||a + b|| <= ||a|| + ||b||");
+}
+
+const plm__kind plm__kind_add = {
+    .name = "add", .inputs = 2, .resolve = resolve_add, .apply = apply_add, .lipschitz = lipschitz_add
+};
 
 plm_node plm_nn_add(plm_node a, plm_node b)
 {

@@ -223,7 +223,13 @@ static bool resolve_input(plm_graph *g, plm__node *n, const plm_shape *x)
     return true;
 }
 
-const plm__kind plm__kind_input = { .name = "input", .resolve = resolve_input };
+static plm_lipschitz lipschitz_input(const plm__node *n, plm_shape x)
+{
+    (void)n, (void)x;
+    return plm__lipschitz(1, "the sample itself");
+}
+
+const plm__kind plm__kind_input = { .name = "input", .resolve = resolve_input, .lipschitz = lipschitz_input };
 
 plm_node plm_nn_input(plm_graph *g, plm_shape shape)
 {

@@ -16,6 +16,13 @@ static plm_val apply_gelu(const plm__node *n, const plm_val *in, double relu)
     return plm_gelu(in[0], &(plm_gelu_op_desc){ .tanh = n->desc.gelu.tanh });
 }
 
+/* The slope is largest near sqrt(2): 1.128904..., of the formula with tanh 1.128993... */
+static plm_lipschitz lipschitz_gelu(const plm__node *n, plm_shape x)
+{
+    (void)x;
+    return plm__lipschitz(n->desc.gelu.tanh ? 1.129 : 1.12891, "the largest slope, where x is about sqrt(2)");
+}
+
 static const plm__field gelu_fields[] = { { "tanh", PLM__BOOL, offsetof(plm_gelu_desc, tanh) }, { 0 } };
 
 const plm__kind plm__kind_gelu = { .name       = "gelu",
@@ -23,7 +30,8 @@ const plm__kind plm__kind_gelu = { .name       = "gelu",
                                    .desc_bytes = sizeof(plm_gelu_desc),
                                    .fields     = gelu_fields,
                                    .resolve    = resolve_gelu,
-                                   .apply      = apply_gelu };
+                                   .apply      = apply_gelu,
+                                   .lipschitz  = lipschitz_gelu };
 
 plm_node plm_nn_gelu(plm_node x, const plm_gelu_desc *desc)
 {
@@ -46,6 +54,12 @@ static plm_val apply_leaky_relu(const plm__node *n, const plm_val *in, double re
     return plm_leaky_relu(in[0], &(plm_leaky_relu_op_desc){ .slope = slope != 0 ? slope : PLM_ZERO });
 }
 
+static plm_lipschitz lipschitz_leaky_relu(const plm__node *n, plm_shape x)
+{
+    (void)x;
+    return plm__lipschitz(fmax(1, fabs(n->desc.leaky_relu.slope)), "the larger of its two slopes");
+}
+
 static const plm__field leaky_relu_fields[] = { { "slope", PLM__DOUBLE, offsetof(plm_leaky_relu_desc, slope) }, { 0 } };
 
 const plm__kind plm__kind_leaky_relu = { .name       = "leaky_relu",
@@ -53,7 +67,8 @@ const plm__kind plm__kind_leaky_relu = { .name       = "leaky_relu",
                                          .desc_bytes = sizeof(plm_leaky_relu_desc),
                                          .fields     = leaky_relu_fields,
                                          .resolve    = resolve_leaky_relu,
-                                         .apply      = apply_leaky_relu };
+                                         .apply      = apply_leaky_relu,
+                                         .lipschitz  = lipschitz_leaky_relu };
 
 plm_node plm_nn_leaky_relu(plm_node x, const plm_leaky_relu_desc *desc)
 {
@@ -77,6 +92,14 @@ static plm_val apply_clamp(const plm__node *n, const plm_val *in, double relu)
     return plm_clamp(in[0], n->desc.clamp.low, n->desc.clamp.high);
 }
 
+static plm_lipschitz lipschitz_clamp(const plm__node *n, plm_shape x)
+{
+    (void)x;
+    plm_lipschitz l = plm__lipschitz(1, "the slope is 0 or 1; f(0) is the number of the range nearest to 0");
+    l.at_zero = fabs(fmin(fmax(0, n->desc.clamp.low), n->desc.clamp.high)) * sqrt((double)plm_shape_count(n->shape));
+    return l;
+}
+
 static const plm__field clamp_fields[] = { { "low", PLM__DOUBLE, offsetof(plm_clamp_desc, low) },
                                            { "high", PLM__DOUBLE, offsetof(plm_clamp_desc, high) },
                                            { 0 } };
@@ -86,7 +109,8 @@ const plm__kind plm__kind_clamp = { .name       = "clamp",
                                     .desc_bytes = sizeof(plm_clamp_desc),
                                     .fields     = clamp_fields,
                                     .resolve    = resolve_clamp,
-                                    .apply      = apply_clamp };
+                                    .apply      = apply_clamp,
+                                    .lipschitz  = lipschitz_clamp };
 
 plm_node plm_nn_clamp(plm_node x, const plm_clamp_desc *desc)
 {

@@ -40,6 +40,12 @@ static bool fuses(double relu)
     return relu == 1;
 }
 
+static plm_lipschitz lipschitz(const plm__node *n, plm_shape x)
+{
+    (void)n, (void)x;
+    return (plm_lipschitz){ .why = "unknown: it divides by the batch's own deviation, which can be small" };
+}
+
 static const plm__field fields[] = { { "eps", PLM__DOUBLE, offsetof(plm_batch_norm_desc, eps) },
                                      { "momentum", PLM__DOUBLE, offsetof(plm_batch_norm_desc, momentum) },
                                      { "affine", PLM__BOOL, offsetof(plm_batch_norm_desc, affine) },
@@ -51,6 +57,7 @@ const plm__kind plm__kind_batch_norm = { .name       = "batch_norm",
                                          .fields     = fields,
                                          .resolve    = resolve,
                                          .apply      = apply,
+                                         .lipschitz  = lipschitz,
                                          .fuses      = fuses };
 
 plm_node plm_nn_batch_norm(plm_node x, const plm_batch_norm_desc *desc)

@@ -22,6 +22,14 @@ static plm_val apply_concat(const plm__node *n, const plm_val *in, double relu)
     return plm_concat(in, n->inputs, n->desc.concat.axis + 1);
 }
 
+static plm_lipschitz lipschitz_concat(const plm__node *n, plm_shape x)
+{
+    (void)n, (void)x;
+    plm_lipschitz l = plm__lipschitz(1, "||(a, b)||^2 = ||a||^2 + ||b||^2");
+    l.squares       = true;
+    return l;
+}
+
 static const plm__field concat_fields[] = { { "axis", PLM__INT, offsetof(plm_concat_desc, axis) }, { 0 } };
 
 const plm__kind plm__kind_concat = { .name       = "concat",
@@ -29,7 +37,8 @@ const plm__kind plm__kind_concat = { .name       = "concat",
                                      .desc_bytes = sizeof(plm_concat_desc),
                                      .fields     = concat_fields,
                                      .resolve    = resolve_concat,
-                                     .apply      = apply_concat };
+                                     .apply      = apply_concat,
+                                     .lipschitz  = lipschitz_concat };
 
 plm_node plm_nn_concat(const plm_node *x, int n, const plm_concat_desc *desc)
 {
@@ -63,6 +72,12 @@ static plm_val apply_slice(const plm__node *n, const plm_val *in, double relu)
     return plm_slice(in[0], n->desc.slice.axis + 1, n->desc.slice.start, n->desc.slice.stop);
 }
 
+static plm_lipschitz lipschitz_slice(const plm__node *n, plm_shape x)
+{
+    (void)n, (void)x;
+    return plm__lipschitz(1, "some of the elements");
+}
+
 static const plm__field slice_fields[] = { { "axis", PLM__INT, offsetof(plm_slice_desc, axis) },
                                            { "start", PLM__INT64, offsetof(plm_slice_desc, start) },
                                            { "stop", PLM__INT64, offsetof(plm_slice_desc, stop) },
@@ -73,7 +88,8 @@ const plm__kind plm__kind_slice = { .name       = "slice",
                                     .desc_bytes = sizeof(plm_slice_desc),
                                     .fields     = slice_fields,
                                     .resolve    = resolve_slice,
-                                    .apply      = apply_slice };
+                                    .apply      = apply_slice,
+                                    .lipschitz  = lipschitz_slice };
 
 plm_node plm_nn_slice(plm_node x, const plm_slice_desc *desc)
 {

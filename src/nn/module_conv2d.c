@@ -81,6 +81,12 @@ static int64_t macs(const plm__node *n, plm_shape x)
     return plm__mul(plm_shape_count(n->shape), fan_in, &product) ? product : INT64_MAX;
 }
 
+static plm_lipschitz lipschitz(const plm__node *n, plm_shape x)
+{
+    (void)x;
+    return plm__lipschitz_of_layer(n, n->shape.dim[1] * n->shape.dim[2]);
+}
+
 static const plm__field fields[] = { { "out", PLM__INT64, offsetof(plm_conv2d_desc, out) },
                                      { "kernel", PLM__INT, offsetof(plm_conv2d_desc, kernel) },
                                      { "stride", PLM__INT, offsetof(plm_conv2d_desc, stride) },
@@ -101,6 +107,7 @@ const plm__kind plm__kind_conv2d = { .name         = "conv2d",
                                      .apply        = apply,
                                      .home         = home,
                                      .macs         = macs,
+                                     .lipschitz    = lipschitz,
                                      .weight_layer = true };
 
 plm_node plm_nn_conv2d(plm_node x, const plm_conv2d_desc *desc)

@@ -17,6 +17,12 @@ static plm_val apply(const plm__node *n, const plm_val *in, double relu)
     return plm_dropout(in[0], &(plm_dropout_op_desc){ .p = p != 0 ? p : PLM_ZERO });
 }
 
+static plm_lipschitz lipschitz(const plm__node *n, plm_shape x)
+{
+    (void)x;
+    return plm__lipschitz(1 / (1 - n->desc.dropout.p), "1 / (1 - p): so much larger is what training keeps");
+}
+
 static const plm__field fields[] = { { "p", PLM__DOUBLE, offsetof(plm_dropout_desc, p) }, { 0 } };
 
 const plm__kind plm__kind_dropout = { .name       = "dropout",
@@ -24,7 +30,8 @@ const plm__kind plm__kind_dropout = { .name       = "dropout",
                                       .desc_bytes = sizeof(plm_dropout_desc),
                                       .fields     = fields,
                                       .resolve    = resolve,
-                                      .apply      = apply };
+                                      .apply      = apply,
+                                      .lipschitz  = lipschitz };
 
 plm_node plm_nn_dropout(plm_node x, const plm_dropout_desc *desc)
 {

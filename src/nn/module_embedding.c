@@ -29,6 +29,12 @@ static plm_val apply(const plm__node *n, const plm_val *in, double relu)
     return plm__embedding_of(plm_tape_param(in[0].tape, n->param[0]), in[0]);
 }
 
+static plm_lipschitz lipschitz(const plm__node *n, plm_shape x)
+{
+    (void)n, (void)x;
+    return (plm_lipschitz){ .why = "unknown: its inputs are numbers of rows, their size says nothing" };
+}
+
 static const plm__field fields[] = { { "num", PLM__INT64, offsetof(plm_embedding_desc, num) },
                                      { "dim", PLM__INT64, offsetof(plm_embedding_desc, dim) },
                                      { 0 } };
@@ -39,6 +45,7 @@ const plm__kind plm__kind_embedding = { .name         = "embedding",
                                         .fields       = fields,
                                         .resolve      = resolve,
                                         .apply        = apply,
+                                        .lipschitz    = lipschitz,
                                         .weight_layer = true,
                                         .table        = true };
 

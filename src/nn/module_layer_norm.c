@@ -35,6 +35,12 @@ static plm_val apply(const plm__node *n, const plm_val *in, double relu)
     return plm_layer_norm(in[0], scale, shift, &d);
 }
 
+static plm_lipschitz lipschitz(const plm__node *n, plm_shape x)
+{
+    (void)n, (void)x;
+    return (plm_lipschitz){ .why = "unknown: it divides by the sample's own deviation, which can be small" };
+}
+
 static const plm__field fields[] = { { "axes", PLM__INT, offsetof(plm_layer_norm_desc, axes) },
                                      { "eps", PLM__DOUBLE, offsetof(plm_layer_norm_desc, eps) },
                                      { "affine", PLM__BOOL, offsetof(plm_layer_norm_desc, affine) },
@@ -45,7 +51,8 @@ const plm__kind plm__kind_layer_norm = { .name       = "layer_norm",
                                          .desc_bytes = sizeof(plm_layer_norm_desc),
                                          .fields     = fields,
                                          .resolve    = resolve,
-                                         .apply      = apply };
+                                         .apply      = apply,
+                                         .lipschitz  = lipschitz };
 
 plm_node plm_nn_layer_norm(plm_node x, const plm_layer_norm_desc *desc)
 {

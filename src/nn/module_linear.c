@@ -41,6 +41,12 @@ static int64_t macs(const plm__node *n, plm_shape x)
     return plm_shape_count(n->param[0]->shape);
 }
 
+static plm_lipschitz lipschitz(const plm__node *n, plm_shape x)
+{
+    (void)x;
+    return plm__lipschitz_of_layer(n, 1);
+}
+
 static const plm__field fields[] = { { "out", PLM__INT64, offsetof(plm_linear_desc, out) },
                                      { "bias", PLM__BOOL, offsetof(plm_linear_desc, bias) },
                                      { 0 } };
@@ -54,6 +60,7 @@ const plm__kind plm__kind_linear = { .name         = "linear",
                                      .fuses        = fuses,
                                      .home         = home,
                                      .macs         = macs,
+                                     .lipschitz    = lipschitz,
                                      .weight_layer = true };
 
 plm_node plm_nn_linear(plm_node x, const plm_linear_desc *desc)

@@ -1,4 +1,6 @@
 /* module_pool2d.c: the largest or the mean value of each window. */
+#include <math.h>
+
 #include "nn/nn.h"
 
 static bool check_window(plm_graph *g, const plm__node *n)
@@ -54,6 +56,39 @@ static plm_val apply(const plm__node *n, const plm_val *in, double relu)
     return n->kind == &plm__kind_max_pool2d ? plm_max_pool2d(in[0], &op) : plm_avg_pool2d(in[0], &op);
 }
 
+/* Along one axis: in how many windows an element is, at most. */
+static double windows_of_one(const plm_pool2d_desc *d, int64_t places)
+{
+    const int64_t overlap = d->global ? 1 : (d->kernel + d->stride - 1) / d->stride;
+    return (double)(overlap < places ? overlap : places);
+}
+
+/* How many elements of the axis the emptiest window has: those at the ends hang over. */
+static double fewest_elements(const plm_pool2d_desc *d, int64_t extent, int64_t places)
+{
+    int64_t fewest = d->global ? extent : d->kernel;
+    for (int64_t i = 0; i < places && !d->global; i++) {
+        const int64_t first = i * d->stride - d->pad, last = first + d->kernel;
+        const int64_t count = (last < extent ? last : extent) - (first > 0 ? first : 0);
+        if (count < fewest) fewest = count;
+    }
+    return (double)fewest;
+}
+
+/* The squared change of a window's maximum is at most the sum of the squared changes in it, and of a mean over k elements at
+ * most 1/k of that; summed over windows each element counts once for each window that it is in. */
+static plm_lipschitz lipschitz(const plm__node *n, plm_shape x)
+{
+    const plm_pool2d_desc *d       = &n->desc.pool2d;
+    const double           windows = windows_of_one(d, n->shape.dim[1]) * windows_of_one(d, n->shape.dim[2]);
+    if (n->kind == &plm__kind_max_pool2d)
+        return plm__lipschitz(sqrt(windows), "the root of how many windows an element is in");
+    double elements = d->global ? (double)(x.dim[1] * x.dim[2]) : (double)d->kernel * d->kernel;
+    if (d->exclude_pad)
+        elements = fewest_elements(d, x.dim[1], n->shape.dim[1]) * fewest_elements(d, x.dim[2], n->shape.dim[2]);
+    return plm__lipschitz(sqrt(windows / elements), "the root of (windows that an element is in / elements of a mean)");
+}
+
 static const plm__field fields[] = { { "kernel", PLM__INT, offsetof(plm_pool2d_desc, kernel) },
                                      { "stride", PLM__INT, offsetof(plm_pool2d_desc, stride) },
                                      { "pad", PLM__INT, offsetof(plm_pool2d_desc, pad) },
@@ -69,14 +104,16 @@ const plm__kind plm__kind_max_pool2d = { .name       = "max_pool2d",
                                          .fields     = fields,
                                          .late       = fields + LATE,
                                          .resolve    = resolve,
-                                         .apply      = apply };
+                                         .apply      = apply,
+                                         .lipschitz  = lipschitz };
 const plm__kind plm__kind_avg_pool2d = { .name       = "avg_pool2d",
                                          .inputs     = 1,
                                          .desc_bytes = sizeof(plm_pool2d_desc),
                                          .fields     = fields,
                                          .late       = fields + LATE,
                                          .resolve    = resolve,
-                                         .apply      = apply };
+                                         .apply      = apply,
+                                         .lipschitz  = lipschitz };
 
 plm_node plm_nn_max_pool2d(plm_node x, const plm_pool2d_desc *desc)
 {

@@ -62,6 +62,7 @@ struct plm__kind {
     bool (*fuses)(double relu);                                  /* NULL: never                          */
     bool (*home)(plm_graph *g, const plm__node *n, plm_shape x); /* NULL: parameters stay row-major      */
     int64_t (*macs)(const plm__node *n, plm_shape x);            /* NULL: 0                              */
+    plm_lipschitz (*lipschitz)(const plm__node *n, plm_shape x); /* x: shape of input 0; NULL: not known */
     bool weight_layer;                                           /* param[0] is a weight that AGD steps  */
     bool table;                                                  /* and it is [d_in,d_out], see init.c   */
 };
@@ -111,6 +112,13 @@ plm_node plm__graph_add_several(plm_graph *g, const plm__kind *kind, const plm_n
 plm_param *plm__node_param(plm_graph *g, plm__node *n, const char *suffix, plm_shape shape, plm_role role, float value);
 /* "KIND at NAME: ..." */
 bool plm__node_fail(plm_graph *g, const plm__node *n, plm_status status, const char *fmt, ...) PLM_PRINTF(4, 5);
+/* For kinds: ||f(x) - f(x')|| <= factor ||x - x'||, f(0) = 0. */
+static inline plm_lipschitz plm__lipschitz(double factor, const char *why)
+{
+    return (plm_lipschitz){ .known = true, .factor = factor, .why = why };
+}
+/* Of a weight layer whose bias, if it has one, is added in `places` places. */
+plm_lipschitz plm__lipschitz_of_layer(const plm__node *n, int64_t places);
 /* Ends building: output set, homes chosen. */
 bool plm__graph_freeze(plm_graph *g);
 void plm__graph_drop_plans(plm_graph *g);

@@ -1,4 +1,5 @@
 /* query.c: what can be asked of a graph without running it. */
+#include <math.h>
 #include <string.h>
 
 #include "nn/nn.h"
@@ -20,6 +21,30 @@ static int64_t node_macs(const plm_graph *g, const plm__node *n)
     return n->kind->macs ? n->kind->macs(n, g->node[n->in[0]].shape) : 0;
 }
 
+plm_lipschitz plm__lipschitz_of_layer(const plm__node *n, int64_t places)
+{
+    plm_lipschitz l       = plm__lipschitz(1, "linear: what its weight can do, sum over taps of ||W||_op");
+    double        squares = 0;
+    if (n->params < 2) return l;
+    const plm_param *bias = n->param[1];
+    for (int64_t i = 0; i < plm_shape_count(bias->shape); i++) {
+        const double b = (double)((const float *)bias->weights->data)[i];
+        squares += b * b;
+    }
+    l.at_zero = sqrt(squares * (double)places);
+    return l;
+}
+
+static plm_lipschitz node_lipschitz(const plm_graph *g, const plm__node *n)
+{
+    if (n->kind->lipschitz) {
+        const plm_lipschitz l = n->kind->lipschitz(n, n->inputs > 0 ? g->node[n->in[0]].shape : n->shape);
+        if (l.known) return l;
+        return (plm_lipschitz){ .factor = NAN, .at_zero = NAN, .why = l.why };
+    }
+    return (plm_lipschitz){ .factor = NAN, .at_zero = NAN, .why = "unknown: the module does not say" };
+}
+
 bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info)
 {
     if (!g || !info) return false;
@@ -34,7 +59,8 @@ bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info)
                                           .shape       = n->shape,
                                           .params      = n->param,
                                           .param_count = n->params,
-                                          .macs        = node_macs(g, n) };
+                                          .macs        = node_macs(g, n),
+                                          .lipschitz   = node_lipschitz(g, n) };
     memcpy(info->inputs, n->in, sizeof n->in);
     return true;
 }

@@ -8,6 +8,7 @@ plm_node plm_zoo_fcn(plm_node x, int64_t classes, const plm_fcn_desc *desc)
     plm_fcn_desc d = desc ? *desc : (plm_fcn_desc){ 0 };
     if (d.depth == 0) d.depth = 10;
     if (d.width == 0) d.width = 256;
+    if (d.scale == 0) d.scale = PLM_SQRT2;
     if (!x.graph || x.id < 0) return x;
     if (d.depth < 2 || d.width < 1 || classes < 1) {
         plm__fail(x.graph->ctx, PLM_ERR_ARGUMENT,
@@ -20,7 +21,7 @@ plm_node plm_zoo_fcn(plm_node x, int64_t classes, const plm_fcn_desc *desc)
         char name[32] = "initial";
         if (i > 0) snprintf(name, sizeof name, "layers.%d", i - 1);
         h = plm_nn_linear(h, &(plm_linear_desc){ .name = name, .out = d.width });
-        h = plm_nn_relu(h, &(plm_relu_desc){ .scale = PLM_SQRT2 });
+        h = plm_nn_relu(h, &(plm_relu_desc){ .scale = d.scale });
     }
     return plm_nn_linear(h, &(plm_linear_desc){ .name = "final", .out = classes });
 }
