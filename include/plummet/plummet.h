@@ -3,7 +3,7 @@
  *   core.h      contexts, errors, shapes, tensors        autograd.h  tape, values, parameters, backward, your own ops
  *   ops.h       differentiable functions of values       nn.h        the module graph and what can be asked of it
  *   optim.h     AGD, SGD, Adam                           data.h      data sets and loaders
- *   spectral.h  operator norms, singular values
+ *   spectral.h  operator norms, singular values          explain.h   how AGD's step follows from the architecture
  *   train.h     the training loop and run folders        cli.h       the command line as a library
  *
  * Conventions. What `_new` returns is the caller's and is freed by `_free`, which takes NULL.  A graph owns its nodes, a
@@ -15,6 +15,7 @@
 #include <plummet/autograd.h>
 #include <plummet/core.h>
 #include <plummet/data.h>
+#include <plummet/explain.h>
 #include <plummet/nn.h>
 #include <plummet/ops.h>
 #include <plummet/optim.h>
