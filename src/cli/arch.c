@@ -117,7 +117,11 @@ plm_graph *cli_arch_build(plm_ctx *ctx, const plm_arch *arch, const cli_settings
     const int  depth = cli_arch_has_size(s) ? (int)s->depth : depth_of(s->arch);
     plm_graph *net   = plm_graph_new(ctx);
     if (!net) return NULL;
-    plm_graph_output(arch->build(plm_nn_input(net, x), classes, depth, s->width), "logits");
+    const plm_node input = plm_nn_input(net, x);
+    if (s->theory && arch->build == build_fcn)
+        plm_graph_output(plm_zoo_fcn(input, classes, &(plm_fcn_desc){ .depth = depth, .width = s->width, .scale = 1 }),
+                         "logits");
+    else plm_graph_output(arch->build(input, classes, depth, s->width), "logits");
     if (plm_ctx_status(ctx) == PLM_OK) return net;
     plm_graph_free(net);
     return NULL;

@@ -20,6 +20,7 @@ static const command commands[] = {
     { "compare", CLI_COMPARE, "--out DIR [options, each with a list of values]",
       "train a grid: optimisers, rates, architectures, seeds, and put the results beside each other" },
     { "bench", CLI_BENCH, "[options]", "time a training step and its parts, on random images" },
+    { "explain", CLI_EXPLAIN, "[options]", "show how AGD's step follows from the architecture, in numbers" },
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -43,6 +44,10 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
     if (c->bit == CLI_EVALUATE)
         printf("\n\nA named data set is evaluated on its test samples, with its own normalisation; a csv file on all\n"
                "rows, with the network's.");
+    if (c->bit == CLI_EXPLAIN)
+        printf("\n\nWithout --step from the architecture and its first weights alone.  --vs takes optimisers, each "
+               "with a\n"
+               "rate if need be: adam:1e-4,sgd.  --what-if takes changes: width*2,depth/2,width=512,depth*2+width*2.");
     if (c->bit == CLI_TRAIN)
         printf("\n\nWith --out the run folder is made as DIR.partial and renamed when the run is whole.");
     if (c->bit == CLI_COMPARE)
@@ -54,7 +59,7 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
             "runs of --out, are not run again: the same command goes on where it was interrupted.");
     printf("\n\n");
     cli_print_options(grid ? c->bit | CLI_TRAIN : c->bit);
-    if (grid || c->bit & (CLI_TRAIN | CLI_INSPECT | CLI_BENCH)) {
+    if (grid || c->bit & (CLI_TRAIN | CLI_INSPECT | CLI_BENCH | CLI_EXPLAIN)) {
         putchar('\n');
         cli_arch_print(extra);
     }
@@ -72,7 +77,9 @@ static const command *find_command(const char *name)
     }
     const char *nearest = cli_nearest(name, names, COMMANDS);
     if (nearest) cli_usage_error("there is no command %s; did you mean %s?", name, nearest);
-    else cli_usage_error("there is no command %s; there are train, inspect, evaluate, predict, compare, bench", name);
+    else
+        cli_usage_error("there is no command %s; there are train, inspect, evaluate, predict, compare, bench, explain",
+                        name);
     return NULL;
 }
 
@@ -91,6 +98,8 @@ static bool run(const command *c, plm_ctx *ctx, const cli_request *r, const plm_
         return cli_predict(ctx, s, inputs, count);
     case CLI_COMPARE:
         return cli_compare(ctx, r, extra);
+    case CLI_EXPLAIN:
+        return cli_explain(ctx, s, extra);
     default:
         return cli_bench(ctx, s, extra);
     }

@@ -23,18 +23,19 @@ enum {
     CLI_PREDICT   = 8,
     CLI_BENCH     = 16,
     CLI_COMPARE   = 32,
-    CLI_REPRODUCE = 64
+    CLI_REPRODUCE = 64,
+    CLI_EXPLAIN   = 256
 };
 
 #define CLI_MOST_OPTIONS 128
 
 /* The resolved values of all options of all commands. */
 typedef struct {
-    const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format, *select, *only;
+    const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format, *select, *only, *vs, *what_if;
     int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, seeds, threads;
     double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
-    bool        nesterov, quiet, epoch_zero, log_steps, no_augment, json, profile, dry_run, extend, quick, help;
-    bool        given[CLI_MOST_OPTIONS]; /* [i]: option i of the table was on the command line */
+    bool nesterov, quiet, epoch_zero, log_steps, no_augment, json, profile, dry_run, extend, quick, step, theory, help;
+    bool given[CLI_MOST_OPTIONS]; /* [i]: option i of the table was on the command line */
 } cli_settings;
 
 typedef enum { CLI_FLAG, CLI_INTEGER, CLI_REAL, CLI_PAIR, CLI_TEXT } cli_kind;
@@ -112,6 +113,8 @@ void         cli_dataset_close(cli_data *data);
 plm_dataset *cli_dataset_for(plm_ctx *ctx, const cli_settings *s, const plm_graph *net);
 void         cli_dataset_print(void);
 
+/* Is there an optimiser of this name?  If not, a wrong use of `option`. */
+bool cli_optimizer_known(const char *option, const char *name);
 bool cli_optimizer_check(const cli_settings *s);
 /* lr: the rate of sgd and adam unless --lr was given; 0: their default. */
 plm_optimizer *cli_optimizer_new(plm_graph *net, const cli_settings *s, double lr);
@@ -188,5 +191,6 @@ bool cli_inspect(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra
 bool cli_evaluate(plm_ctx *ctx, const cli_settings *s);
 bool cli_predict(plm_ctx *ctx, const cli_settings *s, const char *const *inputs, int count);
 bool cli_bench(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra);
+bool cli_explain(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra);
 
 #endif

@@ -38,6 +38,18 @@ static const kind *find(const cli_settings *s)
     return &kinds[i];
 }
 
+bool cli_optimizer_known(const char *option, const char *name)
+{
+    const char *names[KINDS];
+    for (int i = 0; i < KINDS; i++) {
+        names[i] = kinds[i].name;
+        if (strcmp(name, names[i]) == 0) return true;
+    }
+    const char *nearest = cli_nearest(name, names, KINDS);
+    return cli_usage_error("%s: there is no optimiser \"%s\"%s%s%s", option, name, nearest ? "; did you mean " : "",
+                           nearest ? nearest : "", nearest ? "?" : "");
+}
+
 bool cli_optimizer_check(const cli_settings *s)
 {
     const kind *chosen = find(s);

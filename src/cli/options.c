@@ -7,8 +7,8 @@
 #include <string.h>
 
 #define AT(field) offsetof(cli_settings, field)
-#define ALL (CLI_TRAIN | CLI_INSPECT | CLI_EVALUATE | CLI_PREDICT | CLI_BENCH)
-#define BUILDS (CLI_TRAIN | CLI_INSPECT | CLI_BENCH)
+#define ALL (CLI_TRAIN | CLI_INSPECT | CLI_EVALUATE | CLI_PREDICT | CLI_BENCH | CLI_EXPLAIN)
+#define BUILDS (CLI_TRAIN | CLI_INSPECT | CLI_BENCH | CLI_EXPLAIN)
 #define STEPS (CLI_TRAIN | CLI_BENCH)
 #define GRIDS (CLI_COMPARE | CLI_REPRODUCE)
 #define MOST ((double)(1LL << 40)) /* of an extent: every product of two is still an int64_t, and is checked */
@@ -40,17 +40,17 @@ const cli_option cli_options[] = {
     { "arch", CLI_TEXT, AT(arch), BUILDS, "NAME", "architecture, see below (fcn)", NONE },
     { "depth", CLI_INTEGER, AT(depth), BUILDS, "N", "weight layers of an fcn, at least 2 (10)", BETWEEN(1, 1e4) },
     { "width", CLI_INTEGER, AT(width), BUILDS, "N", "features between the layers of an fcn (256)", FROM(1) },
-    { "weights", CLI_TEXT, AT(weights), CLI_INSPECT | CLI_EVALUATE | CLI_PREDICT, "FILE",
+    { "weights", CLI_TEXT, AT(weights), CLI_INSPECT | CLI_EVALUATE | CLI_PREDICT | CLI_EXPLAIN, "FILE",
       "a saved network (.safetensors)", NONE },
     { "dataset", CLI_TEXT, AT(dataset), BUILDS | CLI_EVALUATE, "NAME", "data set, see below (digits)", NONE },
     { "label", CLI_TEXT, AT(label), ALL, "NAME", "column of a csv file that holds the labels", NONE },
-    { "data", CLI_TEXT, AT(data), CLI_TRAIN | CLI_EVALUATE | GRIDS, "DIR",
+    { "data", CLI_TEXT, AT(data), CLI_TRAIN | CLI_EVALUATE | CLI_EXPLAIN | GRIDS, "DIR",
       "folder to look for data in, before $PLUMMET_DATA and the usual ones", NONE },
     { "size", CLI_INTEGER, AT(size), BUILDS, "N", "side of the square samples of images:DIR (224)", BETWEEN(0, 16384) },
     { "val", CLI_INTEGER, AT(val), CLI_TRAIN, "N", "training samples held out for validation (0)", FROM(0) },
-    { "no-augment", CLI_FLAG, AT(no_augment), CLI_TRAIN, NULL,
+    { "no-augment", CLI_FLAG, AT(no_augment), CLI_TRAIN | CLI_EXPLAIN, NULL,
       "train on cifar10, cifar100 and images:DIR as they are, not cropped and mirrored at random", NONE },
-    { "loss", CLI_TEXT, AT(loss), STEPS | CLI_EVALUATE, "mse|xent|square", "loss function (mse)", NONE },
+    { "loss", CLI_TEXT, AT(loss), STEPS | CLI_EVALUATE | CLI_EXPLAIN, "mse|xent|square", "loss function (mse)", NONE },
     { "optim", CLI_TEXT, AT(optim), STEPS, "agd|sgd|adam", "optimiser (agd, which has no learning rate)", NONE },
     { "lr", CLI_REAL, AT(lr), STEPS, "X", "learning rate (sgd 0.1, adam 0.001)", ABOVE_ZERO },
     { "momentum", CLI_REAL, AT(momentum), STEPS, "X", "momentum of sgd (0)", BELOW_ONE },
@@ -61,12 +61,14 @@ const cli_option cli_options[] = {
     { "clip-norm", CLI_REAL, AT(clip_norm), STEPS, "X", "largest norm of the gradient of sgd and adam (none)",
       ABOVE_ZERO },
     { "gain", CLI_REAL, AT(gain), STEPS, "X", "factor on the step of agd (1)", ABOVE_ZERO },
-    { "batch-size", CLI_INTEGER, AT(batch), STEPS | CLI_EVALUATE, "N", "samples in a step (128)", FROM(1) },
+    { "batch-size", CLI_INTEGER, AT(batch), STEPS | CLI_EVALUATE | CLI_EXPLAIN, "N", "samples in a step (128)",
+      FROM(1) },
     { "test-batch-size", CLI_INTEGER, AT(test_batch), CLI_TRAIN, "N", "samples at a time in testing (as --batch-size)",
       FROM(1) },
     { "epochs", CLI_INTEGER, AT(epochs), CLI_TRAIN, "N", "passes over the training samples (10)", BETWEEN(1, INT_MAX) },
     { "steps", CLI_INTEGER, AT(steps), CLI_BENCH, "N", "steps that are measured (20)", BETWEEN(1, 1e6) },
-    { "seed", CLI_INTEGER, AT(seed), STEPS | CLI_INSPECT, "N", "of everything random (0)", BETWEEN(0, 0x1p53) },
+    { "seed", CLI_INTEGER, AT(seed), STEPS | CLI_INSPECT | CLI_EXPLAIN, "N", "of everything random (0)",
+      BETWEEN(0, 0x1p53) },
     { "seeds", CLI_INTEGER, AT(seeds), GRIDS, "N", "seeds of each setting: 0 to N-1 (1)", BETWEEN(1, 1000) },
     { "select", CLI_TEXT, AT(select), GRIDS, "val_acc|train_loss|test_acc",
       "what the best learning rate has the best of, in the last epoch (val_acc with --val, else train_loss)", NONE },
@@ -82,6 +84,14 @@ const cli_option cli_options[] = {
     { "log-steps", CLI_FLAG, AT(log_steps), CLI_TRAIN, NULL, "also write steps.csv, a row per step, into --out", NONE },
     { "quiet", CLI_FLAG, AT(quiet), CLI_TRAIN | GRIDS, NULL, "print nothing but the result", NONE },
     { "profile", CLI_FLAG, AT(profile), CLI_BENCH, NULL, "also print the time per op kind and node", NONE },
+    { "step", CLI_FLAG, AT(step), CLI_EXPLAIN, NULL, "take one step on the first batch, and measure it", NONE },
+    { "theory", CLI_FLAG, AT(theory), CLI_EXPLAIN, NULL,
+      "as the theory has it: plain ReLUs, loss square, all samples in one step, each of size sqrt(d_0)", NONE },
+    { "vs", CLI_TEXT, AT(vs), CLI_EXPLAIN, "LIST", "what other optimisers would do: adam,sgd", NONE },
+    { "what-if", CLI_TEXT, AT(what_if), CLI_EXPLAIN, "LIST", "the same for another depth or width: width*2,depth*2",
+      NONE },
+    { "format", CLI_TEXT, AT(format), CLI_EXPLAIN, "text|json", "what to make (text)", NONE },
+    { "out", CLI_TEXT, AT(out), CLI_EXPLAIN, "FILE", "where to write it (standard output)", NONE },
     { "format", CLI_TEXT, AT(format), CLI_INSPECT, "table|json|dot", "what to print (table)", NONE },
     { "json", CLI_FLAG, AT(json), CLI_EVALUATE | CLI_BENCH, NULL, "print one line of JSON", NONE },
     { "help", CLI_FLAG, AT(help), ALL | GRIDS, NULL, "this text", NONE },

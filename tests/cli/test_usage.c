@@ -12,7 +12,7 @@ static const misuse wrong_usage[] = {
     { "''", "there is no command" },
     { "trian", "did you mean train?" },
     { "--versoin", "there is no command --versoin" },
-    { "fly", "train, inspect, evaluate, predict, compare, bench" },
+    { "fly", "train, inspect, evaluate, predict, compare, bench, explain" },
     { "train --epoch 3", "train has no option --epoch; did you mean --epochs?" },
     { "train --xyzzy", "train has no option --xyzzy; plummet train --help" },
     { "train --xyzzy=1", "train has no option --xyzzy;" },
@@ -88,6 +88,26 @@ static const misuse wrong_usage[] = {
     { "bench --steps 0", "--steps is \"0\"" },
     { "train --profile", "train has no option --profile" },
     { "bench --optim agd --lr 1", "--lr does not go with --optim agd" },
+    { "explain --vs adm", "--vs: there is no optimiser \"adm\"; did you mean adam?" },
+    { "explain --vs adam,", "--vs: there is no optimiser \"\"" },
+    { "explain --vs adam:fast", "--vs is \"adam:fast\", expected optimisers, each with a rate" },
+    { "explain --vs adam:-1", "--vs is \"adam:-1\"" },
+    { "explain --vs adam:nan", "--vs is \"adam:nan\"" },
+    { "explain --what-if hieght*2", "--what-if is \"hieght*2\", expected changes of depth or width like width*2" },
+    { "explain --what-if width", "--what-if is \"width\"" },
+    { "explain --what-if width*", "--what-if is \"width*\"" },
+    { "explain --what-if width*0", "--what-if is \"width*0\"" },
+    { "explain --what-if width*2x", "--what-if is \"width*2x\"" },
+    { "explain --what-if width*2+", "--what-if is \"width*2+\"" },
+    { "explain --what-if depth/9", "--what-if depth/9 makes a depth of 1" },
+    { "explain --what-if width*99999999999", "--what-if width*99999999999: more than 1099511627776" },
+    { "explain --arch vgg11 --dataset cifar10 --what-if depth*2", "the size of vgg11 is fixed" },
+    { "explain --theory --loss mse", "--loss mse does not go with --theory" },
+    { "explain --theory --weights x", "--theory does not go with --weights" },
+    { "explain --weights x --depth 3", "--depth does not go with --weights" },
+    { "explain --step --dataset imagenet", "known by its shape only" },
+    { "explain --format dot", "--format is \"dot\", expected one of text|json" },
+    { "explain --optim adam", "explain has no option --optim" },
 };
 
 static void test_wrong_usage(void **state)
@@ -117,6 +137,8 @@ static const misuse failures[] = {
     { "inspect --weights /dev/null", "/dev/null" },
     { "evaluate --weights /nowhere/a.safetensors", "/nowhere/a.safetensors" },
     { "predict --weights /nowhere/a.safetensors a.csv", "/nowhere/a.safetensors" },
+    { "explain --out /nowhere/a.json", "/nowhere/a.json: No such file or directory" },
+    { "explain --step --dataset mnist --data /nowhere", "/nowhere/mnist" },
     { "train --quiet --optim sgd --lr 1e9", "(in epoch 1, step " },
 };
 
@@ -133,7 +155,7 @@ static void test_failures(void **state)
 
 static void test_help(void **state)
 {
-    static const char *const commands[] = { "train", "inspect", "evaluate", "predict", "bench" };
+    static const char *const commands[] = { "train", "inspect", "evaluate", "predict", "bench", "explain" };
     (void)state;
     assert_int_equal(run("--help"), 0);
     assert_string_equal(err, "");
