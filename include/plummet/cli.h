@@ -1,4 +1,5 @@
-/* cli.h: the program `plummet` as a function, so that your own architecture can join every command. */
+/* cli.h: the program `plummet` as a function, so that your own architecture and optimiser can join every
+ * command. */
 #ifndef PLUMMET_CLI_H
 #define PLUMMET_CLI_H
 
@@ -16,6 +17,9 @@ typedef struct {
 
 typedef struct {
     const plm_arch *archs; /* ends with a name of NULL; NULL: none */
+    /* Kinds that --optim knows by name; ends with NULL; NULL: none.  A field of the desc is an option: lr is --lr, weight_decay
+     * --weight-decay, beta1 and beta2 are --betas; other names of fields than the built-in kinds have stay at their defaults. */
+    const plm_optimizer_kind *const *optimizers;
 } plm_cli_extra;
 
 /* Runs one command; returns the exit status: 0, 1 (failure) or 2 (usage).  Prints to stdout and stderr. */

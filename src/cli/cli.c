@@ -63,6 +63,10 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
         putchar('\n');
         cli_arch_print(extra);
     }
+    if (grid || c->bit & (CLI_TRAIN | CLI_BENCH)) {
+        putchar('\n');
+        cli_optimizer_print();
+    }
     if (c->bit == CLI_PREDICT) return;
     putchar('\n');
     cli_dataset_print();
@@ -158,6 +162,7 @@ int plm_main(int argc, char **argv, const plm_cli_extra *extra)
     const char *word = argc > 1 ? argv[1] : "";
     if (!keep_standard_streams()) return fail("a standard stream is closed and /dev/null cannot be opened");
     cli_usage_begin();
+    cli_optimizers_use(extra);
     if (strcmp(word, "--version") == 0) {
         printf("plummet %s (oneDNN %s, %s)\n", cli_version(), plm_engine_version(), plm_engine_isa());
         return flushed(0);

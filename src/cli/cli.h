@@ -113,16 +113,18 @@ void         cli_dataset_close(cli_data *data);
 plm_dataset *cli_dataset_for(plm_ctx *ctx, const cli_settings *s, const plm_graph *net);
 void         cli_dataset_print(void);
 
-/* Is there an optimiser of this name?  If not, a wrong use of `option`. */
+void cli_optimizers_use(const plm_cli_extra *extra); /* from here on, in this thread, these are known by name too */
+/* Is there an optimiser of this name?  If not, a wrong use of `option`, "--optim". */
 bool cli_optimizer_known(const char *option, const char *name);
-bool cli_optimizer_check(const cli_settings *s);
-/* lr: the rate of sgd and adam unless --lr was given; 0: their default. */
+/* Is it an option of the optimiser `optim` (NULL: of any)? */
+bool   cli_optimizer_owns(const char *optim, const char *option);
+double cli_optimizer_rate(const cli_settings *s); /* --lr or the default; 0: it has none */
+bool   cli_optimizer_check(const cli_settings *s);
+/* lr: the learning rate, if it has one, unless --lr was given; 0: its default. */
 plm_optimizer *cli_optimizer_new(plm_graph *net, const cli_settings *s, double lr);
 void           cli_optimizer_describe(const cli_settings *s, struct cJSON *into); /* its settings */
-/* Is it an option of the optimiser `optim` (NULL: of any)? */
-bool     cli_optimizer_owns(const char *optim, const char *option);
-double   cli_optimizer_rate(const cli_settings *s); /* --lr or the optimiser's default; for those that have one */
-plm_loss cli_loss(const cli_settings *s);
+void           cli_optimizer_print(void);
+plm_loss       cli_loss(const cli_settings *s);
 
 /* ------------------------------------------------------------------ what is printed and written */
 

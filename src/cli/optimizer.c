@@ -1,116 +1,200 @@
-/* optimizer.c: optimisers and losses by name, and which options are theirs. */
+/* optimizer.c: optimisers by name, the library's and then those of the user's program, and which options are theirs.
+ *
+ * Everything is read off the kinds' tables of fields: a field weight_decay is the option --weight-decay, beta1 and beta2 are
+ * --betas.  A kind with such a table needs no line here. */
 #include "cli.h"
 
 #include <cjson/cJSON.h>
+#include <stdlib.h>
 #include <string.h>
 
-typedef struct {
-    const char *name;
-    const char *options[8]; /* end with NULL */
-    const char *lacks;      /* said of an option that it does not have */
-} kind;
+#define MAX_KINDS 64
 
-static const kind kinds[] = {
-    { "agd", { "gain" }, "agd has no learning rate and nothing to tune but --gain" },
-    { "sgd", { "lr", "momentum", "nesterov", "weight-decay", "clip-norm" }, "it is not an option of sgd" },
-    { "adam", { "lr", "betas", "eps", "weight-decay", "clip-norm" }, "it is not an option of adam" },
-};
-enum { KINDS = sizeof kinds / sizeof *kinds };
+static _Thread_local const plm_optimizer_kind *const *extra_kinds;
 
-static bool has(const kind *k, const char *option)
+void cli_optimizers_use(const plm_cli_extra *extra)
 {
-    for (int i = 0; k->options[i]; i++)
-        if (strcmp(k->options[i], option) == 0) return true;
+    extra_kinds = extra ? extra->optimizers : NULL;
+}
+
+/* All kinds into `list`; their number. */
+static int list_kinds(const plm_optimizer_kind *list[MAX_KINDS])
+{
+    const plm_optimizer_kind *const *from[] = { plm_optimizer_kinds(), extra_kinds };
+    int                              count  = 0;
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; from[i] && from[i][k] && count < MAX_KINDS; k++) list[count++] = from[i][k];
+    return count;
+}
+
+static const plm_optimizer_kind *find(const char *name)
+{
+    const plm_optimizer_kind *list[MAX_KINDS];
+    const int                 count = list_kinds(list);
+    for (int i = 0; i < count; i++)
+        if (strcmp(list[i]->name, name) == 0) return list[i];
+    return NULL;
+}
+
+/* The option that a field's value comes from; NULL: none. */
+static const cli_option *option_of(const plm_field *f)
+{
+    const bool beta = strcmp(f->name, "beta1") == 0 || strcmp(f->name, "beta2") == 0;
+    char       name[64];
+    snprintf(name, sizeof name, "%s", beta ? "betas" : f->name);
+    for (char *c = name; *c; c++)
+        if (*c == '_') *c = '-';
+    for (const cli_option *o = cli_options; o->name; o++)
+        if (strcmp(o->name, name) == 0 && o->kind != CLI_TEXT) return o;
+    return NULL;
+}
+
+static bool owns(const plm_optimizer_kind *kind, const char *option)
+{
+    for (const plm_field *f = kind ? kind->fields : NULL; f && f->name; f++) {
+        const cli_option *o = option_of(f);
+        if (o && strcmp(o->name, option) == 0) return true;
+    }
     return false;
 }
 
 bool cli_optimizer_owns(const char *optim, const char *option)
 {
-    for (int i = 0; i < KINDS; i++)
-        if ((!optim || strcmp(kinds[i].name, optim) == 0) && has(&kinds[i], option)) return true;
+    const plm_optimizer_kind *list[MAX_KINDS];
+    if (optim) return owns(find(optim), option);
+    const int count = list_kinds(list);
+    for (int i = 0; i < count; i++)
+        if (owns(list[i], option)) return true;
     return false;
-}
-
-static const kind *find(const cli_settings *s)
-{
-    int i = 0;
-    while (strcmp(kinds[i].name, s->optim) != 0) i++; /* the table of options knows the same names */
-    return &kinds[i];
 }
 
 bool cli_optimizer_known(const char *option, const char *name)
 {
-    const char *names[KINDS];
-    for (int i = 0; i < KINDS; i++) {
-        names[i] = kinds[i].name;
+    const plm_optimizer_kind *list[MAX_KINDS];
+    const char               *names[MAX_KINDS];
+    char                      known[512] = "";
+    const int                 count      = list_kinds(list);
+    for (int i = 0; i < count; i++) {
+        names[i] = list[i]->name;
         if (strcmp(name, names[i]) == 0) return true;
+        const size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", names[i]);
     }
-    const char *nearest = cli_nearest(name, names, KINDS);
-    return cli_usage_error("%s: there is no optimiser \"%s\"%s%s%s", option, name, nearest ? "; did you mean " : "",
+    const char *nearest = cli_nearest(name, names, count);
+    return cli_usage_error("%s is \"%s\", known are %s%s%s%s", option, name, known, nearest ? "; did you mean " : "",
                            nearest ? nearest : "", nearest ? "?" : "");
+}
+
+/* "--lr, --betas, --eps" */
+static void own_options(const plm_optimizer_kind *kind, char text[512])
+{
+    text[0] = '\0';
+    for (const cli_option *o = cli_options; o->name; o++) {
+        const size_t used = strlen(text);
+        if (owns(kind, o->name)) snprintf(text + used, 512 - used, "%s--%s", used ? ", " : "", o->name);
+    }
+}
+
+/* What the command line says of a field, else its default. */
+static double value_of(const plm_field *f, const cli_settings *s)
+{
+    const cli_option *o = option_of(f);
+    if (!o || !cli_given(s, o->name)) return f->otherwise;
+    const char *at = (const char *)s + o->target;
+    switch (o->kind) {
+    case CLI_FLAG:
+        return *(const bool *)at;
+    case CLI_INTEGER:
+        return (double)*(const int64_t *)at;
+    default: /* the second of a pair is that of beta2 */
+        return ((const double *)at)[o->kind == CLI_PAIR && f->name[strlen(f->name) - 1] == '2'];
+    }
+}
+
+/* The kind's desc as the command line has it; lr > 0: instead of the default rate.  To be given to free; NULL: no memory. */
+static void *desc_of(const plm_optimizer_kind *kind, const cli_settings *s, double lr)
+{
+    void *desc = calloc(1, kind->desc_bytes + 1);
+    for (const plm_field *f = kind->fields; desc && f && f->name; f++) {
+        const bool rate = strcmp(f->name, "lr") == 0 && lr > 0 && !cli_given(s, "lr");
+        plm_field_set(f, desc, rate ? lr : value_of(f, s));
+    }
+    return desc;
+}
+
+/* Do the settings agree with each other?  The kind is asked in a context of its own, whose sentence is shown. */
+static bool check_desc(const plm_optimizer_kind *kind, const cli_settings *s)
+{
+    plm_ctx *ctx  = plm_ctx_new(&(plm_ctx_desc){ .threads = 1 });
+    void    *desc = desc_of(kind, s, 0);
+    bool     ok   = true;
+    if (ctx && desc)
+        ok = plm_fields_resolve(ctx, kind->fields, desc, kind->name) && (!kind->check || kind->check(ctx, desc));
+    if (!ok) cli_usage_error("%s", plm_ctx_error(ctx));
+    free(desc);
+    plm_ctx_free(ctx);
+    return ok; /* without memory the training will say so */
 }
 
 bool cli_optimizer_check(const cli_settings *s)
 {
-    const kind *chosen = find(s);
-    for (int i = 0; i < KINDS; i++)
-        for (int j = 0; kinds[i].options[j]; j++) {
-            const char *option = kinds[i].options[j];
-            if (cli_given(s, option) && !has(chosen, option))
-                return cli_usage_error("--%s does not go with --optim %s: %s", option, s->optim, chosen->lacks);
-        }
-    return !s->nesterov || s->momentum > 0 || cli_usage_error("--nesterov needs --momentum above 0");
-}
-
-static double rate(const cli_settings *s, double otherwise)
-{
-    if (cli_given(s, "lr")) return s->lr;
-    if (otherwise > 0) return otherwise;
-    return strcmp(s->optim, "sgd") == 0 ? 0.1 : 1e-3;
+    if (!cli_optimizer_known("--optim", s->optim)) return false;
+    const plm_optimizer_kind *kind = find(s->optim);
+    for (const cli_option *o = cli_options; o->name; o++) {
+        char own[512], why[128] = "";
+        if (!cli_given(s, o->name) || owns(kind, o->name) || !cli_optimizer_owns(NULL, o->name)) continue;
+        if (!owns(kind, "lr")) snprintf(why, sizeof why, ": %.60s has no learning rate", s->optim);
+        own_options(kind, own);
+        return cli_usage_error("--%s does not go with --optim %s%s%s%s", o->name, s->optim, why,
+                               *own ? "; its options are " : "", own);
+    }
+    return check_desc(kind, s);
 }
 
 double cli_optimizer_rate(const cli_settings *s)
 {
-    return rate(s, 0);
-}
-
-/* In a desc zero means the default. */
-static double said(double x)
-{
-    return x == 0 ? PLM_ZERO : x;
+    const plm_optimizer_kind *kind = find(s->optim);
+    for (const plm_field *f = kind ? kind->fields : NULL; f && f->name; f++)
+        if (strcmp(f->name, "lr") == 0) return value_of(f, s);
+    return 0;
 }
 
 plm_optimizer *cli_optimizer_new(plm_graph *net, const cli_settings *s, double lr)
 {
-    if (strcmp(s->optim, "agd") == 0) return plm_agd_new(net, &(plm_agd_desc){ .gain = s->gain });
-    if (strcmp(s->optim, "sgd") == 0)
-        return plm_sgd_new(net, &(plm_sgd_desc){ .lr           = rate(s, lr),
-                                                 .momentum     = s->momentum,
-                                                 .weight_decay = s->weight_decay,
-                                                 .nesterov     = s->nesterov,
-                                                 .clip_norm    = s->clip_norm });
-    return plm_adam_new(net, &(plm_adam_desc){ .lr           = rate(s, lr),
-                                               .beta1        = said(s->betas[0]),
-                                               .beta2        = said(s->betas[1]),
-                                               .eps          = s->eps,
-                                               .weight_decay = s->weight_decay,
-                                               .clip_norm    = s->clip_norm });
+    const plm_optimizer_kind *kind = find(s->optim);
+    void                     *desc = desc_of(kind, s, lr);
+    plm_optimizer            *o    = desc ? plm_optimizer_new(net, kind, desc) : NULL;
+    if (!desc) plm_ctx_fail(plm_graph_ctx(net), PLM_ERR_MEMORY, "%s: out of memory", kind->name);
+    free(desc);
+    return o;
 }
 
 void cli_optimizer_describe(const cli_settings *s, cJSON *into)
 {
-    const kind *k = find(s);
+    const plm_optimizer_kind *kind = find(s->optim);
     cJSON_AddStringToObject(into, "optim", s->optim);
-    if (has(k, "gain")) cJSON_AddNumberToObject(into, "gain", s->gain);
-    if (has(k, "lr")) cJSON_AddNumberToObject(into, "lr", rate(s, 0));
-    if (has(k, "momentum")) cJSON_AddNumberToObject(into, "momentum", s->momentum);
-    if (has(k, "nesterov")) cJSON_AddBoolToObject(into, "nesterov", s->nesterov);
-    if (has(k, "betas")) cJSON_AddItemToObject(into, "betas", cJSON_CreateDoubleArray(s->betas, 2));
-    if (has(k, "eps")) cJSON_AddNumberToObject(into, "eps", s->eps);
-    if (has(k, "weight-decay")) cJSON_AddNumberToObject(into, "weight_decay", s->weight_decay);
-    if (has(k, "clip-norm")) {
-        if (s->clip_norm > 0) cJSON_AddNumberToObject(into, "clip_norm", s->clip_norm);
-        else cJSON_AddNullToObject(into, "clip_norm");
+    for (const plm_field *f = kind->fields; f && f->name; f++) {
+        const double x = value_of(f, s);
+        if (strcmp(f->name, "reinit") == 0) continue;
+        if (strcmp(f->name, "beta1") == 0)
+            cJSON_AddItemToArray(cJSON_AddArrayToObject(into, "betas"), cJSON_CreateNumber(x));
+        else if (strcmp(f->name, "beta2") == 0 && cJSON_GetObjectItem(into, "betas"))
+            cJSON_AddItemToArray(cJSON_GetObjectItem(into, "betas"), cJSON_CreateNumber(x));
+        else if (strcmp(f->name, "clip_norm") == 0 && x == 0) cJSON_AddNullToObject(into, f->name);
+        else if (f->type == PLM_FIELD_BOOL) cJSON_AddBoolToObject(into, f->name, x != 0);
+        else cJSON_AddNumberToObject(into, f->name, x);
+    }
+}
+
+void cli_optimizer_print(void)
+{
+    const plm_optimizer_kind *list[MAX_KINDS];
+    const int                 count = list_kinds(list);
+    printf("Optimisers:\n");
+    for (int i = 0; i < count; i++) {
+        char own[512];
+        own_options(list[i], own);
+        printf("  %-26s %s%s%s\n", list[i]->name, list[i]->summary ? list[i]->summary : "", *own ? ": " : "", own);
     }
 }
 

@@ -51,7 +51,7 @@ const cli_option cli_options[] = {
     { "no-augment", CLI_FLAG, AT(no_augment), CLI_TRAIN | CLI_EXPLAIN, NULL,
       "train on cifar10, cifar100 and images:DIR as they are, not cropped and mirrored at random", NONE },
     { "loss", CLI_TEXT, AT(loss), STEPS | CLI_EVALUATE | CLI_EXPLAIN, "mse|xent|square", "loss function (mse)", NONE },
-    { "optim", CLI_TEXT, AT(optim), STEPS, "agd|sgd|adam", "optimiser (agd, which has no learning rate)", NONE },
+    { "optim", CLI_TEXT, AT(optim), STEPS, "NAME", "optimiser, see below (agd, which has no learning rate)", NONE },
     { "lr", CLI_REAL, AT(lr), STEPS, "X", "learning rate (sgd 0.1, adam 0.001)", ABOVE_ZERO },
     { "momentum", CLI_REAL, AT(momentum), STEPS, "X", "momentum of sgd (0)", BELOW_ONE },
     { "nesterov", CLI_FLAG, AT(nesterov), STEPS, NULL, "Nesterov's form of the momentum of sgd", NONE },

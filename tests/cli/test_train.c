@@ -259,6 +259,39 @@ static void test_own_architecture(void **state)
     assert_int_equal(run("evaluate --weights '%s/model.safetensors'", dir), 0); /* the file is enough */
 }
 
+/* A user's own optimiser, of example 08, is one like any other: its fields are its options and in config.json. */
+static void test_own_optimizer(void **state)
+{
+    (void)state;
+    char dir[1024], arguments[2048];
+    dir_of(dir, "lion");
+    snprintf(arguments, sizeof arguments,
+             "train " SMALL
+             "--optim lion --batch-size 32 --lr 3e-3 --betas 0.8,0.95 --weight-decay 0 --quiet --out '%s'",
+             dir);
+    assert_int_equal(run_program(PLUMMET_LION, arguments), 0);
+    assert_true(strtod(out + strlen("test accuracy "), NULL) > 0.7); /* chance is 0.1 */
+    slurp(in(dir, "config.json"), text, sizeof text);
+    cJSON       *config = cJSON_Parse(text);
+    const cJSON *betas  = cJSON_GetObjectItem(config, "betas");
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(config, "optim")), "lion");
+    assert_close(cJSON_GetNumberValue(cJSON_GetObjectItem(config, "lr")), 3e-3, 0, 0);
+    assert_close(cJSON_GetNumberValue(cJSON_GetArrayItem(betas, 0)), 0.8, 0, 0);
+    assert_close(cJSON_GetNumberValue(cJSON_GetArrayItem(betas, 1)), 0.95, 0, 0);
+    assert_close(cJSON_GetNumberValue(cJSON_GetObjectItem(config, "weight_decay")), 0, 0, 0);
+    assert_null(cJSON_GetObjectItem(config, "momentum"));
+    cJSON_Delete(config);
+    assert_int_equal(run_program(PLUMMET_LION, "bench --optim lion --depth 2 --width 8 --steps 1 --json"), 0);
+    assert_non_null(strstr(out, "\"optim\":\"lion\""));
+    assert_int_equal(run_program(PLUMMET_LION, "train --optim lino"), 2);
+    assert_non_null(strstr(err, ", lion; did you mean lion?"));
+    assert_int_equal(run_program(PLUMMET_LION, "train --optim lion --eps 1e-3"), 2);
+    assert_sentence("--eps does not go with --optim lion; its options are --lr, --weight-decay, --betas\n");
+    assert_int_equal(run_program(PLUMMET_LION, "train --help"), 0);
+    assert_non_null(strstr(out, "the sign of an average: --lr, --weight-decay, --betas\n"));
+    assert_int_equal(run("train --optim lion"), 2); /* not in the program itself */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_diverges_in_last_step),
         cmocka_unit_test(test_every_optimizer),
         cmocka_unit_test(test_own_architecture),
+        cmocka_unit_test(test_own_optimizer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
