@@ -95,7 +95,7 @@ static const struct {
     const char *options, *sentence;
 } refused[] = {
     { "", "compare needs --out" },
-    { "--out x --optim agd,adma", "--optim is \"adma\", expected one of agd|" },
+    { "--out x --optim agd,adma", "--optim is \"adma\", known are agd, " },
     { "--out x --arch fcn,fnc", "--arch is \"fnc\", known are " },
     { "--out x --dataset digits,digit", "did you mean digits?" },
     { "--out x --optim sgd --lr 1e-1:1e-5",
