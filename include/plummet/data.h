@@ -126,6 +126,8 @@ PLM_API void        plm_loader_free(plm_loader *l);
 PLM_API bool plm_loader_next(plm_loader *l, plm_batch *batch);
 /* Puts the loader at the beginning of an epoch (0, 1, ...). */
 PLM_API void plm_loader_seek(plm_loader *l, int64_t epoch);
+/* Passes over so many batches of the epoch without making them; at most to its end. */
+PLM_API void plm_loader_skip(plm_loader *l, int64_t batches);
 
 #ifdef __cplusplus
 }

@@ -32,6 +32,7 @@ typedef struct {
     plm_score train, test, val;
     plm_range eta, update; /* over the epoch's steps */
     double    seconds;     /* training only */
+    int64_t   skipped;     /* steps left out so far, over all epochs: see plm_nonfinite */
 } plm_epoch;
 
 /* One training step. */
@@ -42,27 +43,6 @@ typedef struct {
     double               loss, acc;
     const plm_step_info *info;
 } plm_step;
-
-typedef struct {
-    int          epochs;     /* 0 means 10                                          */
-    int64_t      batch;      /* 0 means 128                                         */
-    int64_t      test_batch; /* 0: as batch                                         */
-    plm_loss     loss;
-    plm_dataset *test, *val; /* NULL: none                                          */
-    bool         augment;    /* the training samples, as plm_loader_desc.augment; the train columns are means over the
-                                samples as trained on, augmented                    */
-    bool         epoch_zero; /* row 0 also has the train columns and eta, from one pass without a step; batch norm's
-                                running statistics are as before afterwards         */
-    /* Called after each step and each epoch (epoch 0 first).  False stops training: plm_train returns true.  NULL: none. */
-    bool (*on_step)(void *user, const plm_step *step);
-    bool (*on_epoch)(void *user, const plm_epoch *epoch);
-    void *user;
-} plm_train_desc;
-
-/* Trains `net` with `opt` on `data`; every sample once an epoch, shuffled, the short last batch too.  `last` (may be NULL)
- * gets the last epoch's row. */
-PLM_API bool plm_train(plm_graph *net, plm_optimizer *opt, plm_dataset *data, const plm_train_desc *desc,
-                       plm_epoch *last) PLM_MUST_CHECK;
 
 /* ------------------------------------------------------------------ checkpoints */
 
@@ -93,6 +73,57 @@ PLM_API bool plm_checkpoint_save(const char *path, const plm_graph *net, const p
  *   PLM_ERR_STATE: of another optimiser or recipe; the first line that differs is named. */
 PLM_API bool plm_checkpoint_load(const char *path, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at,
                                  const char *recipe) PLM_MUST_CHECK;
+
+/* ------------------------------------------------------------------ the loop */
+
+/* A run folder: see below. */
+typedef struct plm_run plm_run;
+
+/* A run folder that has been resumed goes on from here. */
+typedef struct {
+    const plm_checkpoint *at;          /* zeros: from the beginning, no checkpoint had been saved yet            */
+    const char           *path;        /* of the checkpoint; NULL: from the beginning                            */
+    const char           *passed_over; /* NULL, or one sentence: why the newest checkpoint could not be used; it is
+                                          called NAME.damaged now                                                */
+} plm_resumed;
+
+/* What becomes of a step whose loss or gradient is not finite.  Stop: training fails; the error names the layer, the step and
+ * its batch.  Skip: the step is left out and counted, as if its batch did not exist.  Either way weights, batch norm's statistics
+ * and the optimiser's state are as before the step.  Always an error: an epoch of which every step is left out; finite
+ * gradients that make a weight infinite, since then it is too late. */
+typedef enum { PLM_NONFINITE_STOP = 0, PLM_NONFINITE_SKIP } plm_nonfinite;
+
+typedef struct {
+    int          epochs;     /* 0 means 10                                          */
+    int64_t      batch;      /* 0 means 128                                         */
+    int64_t      test_batch; /* 0: as batch                                         */
+    plm_loss     loss;
+    plm_dataset *test, *val; /* NULL: none                                          */
+    bool         augment;    /* the training samples, as plm_loader_desc.augment; the train columns are means over the
+                                samples as trained on, augmented                    */
+    bool         epoch_zero; /* row 0 also has the train columns and eta, from one pass without a step; batch norm's
+                                running statistics are as before afterwards         */
+    /* Called after each step and each epoch (epoch 0 first).  False stops training: plm_train returns true.  NULL: none. */
+    bool (*on_step)(void *user, const plm_step *step);
+    bool (*on_epoch)(void *user, const plm_epoch *epoch);
+    void *user;
+
+    plm_nonfinite on_nonfinite;
+    /* Checkpoints go into this run folder: after every so many epochs and steps (0: not so), at the end if either is set, and
+     * when a callback stops training.  A run of plm_run_resume goes on from its newest one.  NULL: none.  `recipe`: what
+     * else the training depends on, as in plm_checkpoint_save; seed, batch, loss, augmentation and the samples are in it
+     * anyway. */
+    plm_run    *run;
+    int         save_epochs;
+    int64_t     save_steps;
+    const char *recipe;
+    void (*on_resume)(void *user, const plm_resumed *from); /* before the first step; NULL: none */
+} plm_train_desc;
+
+/* Trains `net` with `opt` on `data`; every sample once an epoch, shuffled, the short last batch too.  `last` (may be NULL)
+ * gets the last epoch's row. */
+PLM_API bool plm_train(plm_graph *net, plm_optimizer *opt, plm_dataset *data, const plm_train_desc *desc,
+                       plm_epoch *last) PLM_MUST_CHECK;
 
 /* ------------------------------------------------------------------ benchmark */
 
@@ -128,11 +159,15 @@ PLM_API bool plm_bench(plm_graph *net, plm_optimizer *opt, const plm_bench_desc 
 /* ------------------------------------------------------------------ run folders */
 
 /* A folder with config.json, metrics.csv and model.safetensors (and steps.csv).  It is built as DIR.partial and renamed to
- * DIR by plm_run_finish, so a folder of that name is a whole run (or one that diverged, and says so). */
-typedef struct plm_run plm_run;
-/* `config` is JSON text (an object).  An existing DIR that is not an empty folder is an error; a left-over DIR.partial is
- * replaced. */
+ * DIR by plm_run_finish, so a folder of that name is a whole run (or one that diverged, and says so).
+ *
+ * `config` is JSON text (an object).  An existing DIR that is not an empty folder is an error; a left-over DIR.partial is
+ * replaced, unless it has checkpoints. */
 PLM_API plm_run *plm_run_new(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
+/* Opens DIR.partial (`dir` is either name), so that plm_train takes it up at its newest checkpoint; a finished DIR becomes
+ * DIR.partial again, to be given more epochs.  metrics.csv and steps.csv keep the rows up to the checkpoint.  The last three
+ * arguments as when it was new; config: NULL keeps the file.  Errors: no such run, both of them there, in use. */
+PLM_API plm_run *plm_run_resume(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
 PLM_API bool     plm_run_epoch(plm_run *run, const plm_epoch *epoch) PLM_MUST_CHECK; /* one row, flushed */
 PLM_API bool     plm_run_step(plm_run *run, const plm_step *step) PLM_MUST_CHECK;
 PLM_API bool     plm_run_finish(plm_run *run, plm_graph *net) PLM_MUST_CHECK; /* saves, closes, renames */

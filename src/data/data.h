@@ -6,6 +6,7 @@
 #ifndef PLM__DATA_H
 #define PLM__DATA_H
 
+#include "core/checksum.h"
 #include "core/core.h"
 
 #include <plummet/data.h>
@@ -46,7 +47,8 @@ typedef struct {
      * recipe that needs more than the sample to draw from; else NULL. */
     bool (*fetch)(void *source, int64_t at, const plm__key *augment, uint8_t *x, plm__fault *fault);
     void *source;
-    void (*source_free)(plm_ctx *ctx, void *source); /* NULL: it is not the store's */
+    void (*source_sum)(const void *source, plm__crc64 *sum); /* adds what tells its samples from others */
+    void (*source_free)(plm_ctx *ctx, void *source);         /* NULL: it is not the store's */
 } plm__store;
 
 struct plm_dataset {
@@ -74,6 +76,10 @@ plm_dataset *plm__dataset_over(plm__store *s);
 
 /* The unsigned bytes of an IDX file of `rank` axes, plain or gzipped: *data is the caller's (plm__delete). */
 bool plm__idx_read(plm_ctx *ctx, const char *path, int rank, plm_shape *shape, uint8_t **data);
+
+/* A number for all that a training sees of a data set: its form and its samples.  Of image files only names and sizes, of a
+ * callback's samples nothing. */
+uint64_t plm__dataset_checksum(const plm_dataset *d);
 
 plm_dataset *plm__digits_new(plm_ctx *ctx, bool test);
 #define PLM__DIGITS 1797

@@ -57,14 +57,18 @@ static plm__window draw(const plm__image *image, plm__key key, int64_t at)
     return fallback(w, h);
 }
 
+static bool path_of(const images *m, int64_t at, char path[PLM__PATH])
+{
+    const plm__store *s = m->store;
+    return snprintf(path, PLM__PATH, "%s/%s/%s", m->dir, s->class_names[s->labels[at]], m->file[at]) < PLM__PATH;
+}
+
 static bool fetch(void *source, int64_t at, const plm__key *augment, uint8_t *x, plm__fault *fault)
 {
-    const images     *m = source;
-    const plm__store *s = m->store;
-    char              path[PLM__PATH];
-    plm__image        image;
-    const int used = snprintf(path, sizeof path, "%s/%s/%s", m->dir, s->class_names[s->labels[at]], m->file[at]);
-    if (used >= PLM__PATH)
+    const images *m = source;
+    char          path[PLM__PATH];
+    plm__image    image;
+    if (!path_of(m, at, path))
         return plm__image_fail(fault, PLM_ERR_IO, "%.256s...: a path of more than %d bytes", path, PLM__PATH - 1);
     if (!plm__image_read(path, &image, fault)) return false;
     const plm__window window = augment ? draw(&image, *augment, at) : middle(&image, m->size);
@@ -144,6 +148,18 @@ static bool list_files(plm_ctx *ctx, const char *dir, const char *name, listing 
 
 /* ------------------------------------------------------------------ the data set */
 
+static void images_sum(const void *source, plm__crc64 *sum)
+{
+    const images *m = source;
+    char          path[PLM__PATH];
+    for (int64_t i = 0; i < m->store->count; i++) {
+        struct stat   info;
+        const int64_t bytes = path_of(m, i, path) && stat(path, &info) == 0 ? (int64_t)info.st_size : -1;
+        plm__crc64_add(sum, m->file[i], strlen(m->file[i]) + 1);
+        plm__crc64_add(sum, &bytes, sizeof bytes);
+    }
+}
+
 static void images_free(plm_ctx *ctx, void *source)
 {
     plm__delete(ctx, source);
@@ -158,6 +174,7 @@ static bool keep_names(plm__store *s, const char *dir, const listing *files, int
     images *kept   = plm__new(s->ctx, sizeof m + (size_t)s->count * sizeof *m.file + text, "the names of images");
     s->labels      = kept ? plm__new(s->ctx, (size_t)s->count * sizeof *s->labels, "labels") : NULL;
     s->source      = kept;
+    s->source_sum  = images_sum;
     s->source_free = images_free;
     if (!s->labels) return false;
     *kept       = m;

@@ -202,3 +202,14 @@ void plm_loader_seek(plm_loader *l, int64_t epoch)
     l->epoch    = epoch;
     l->position = 0;
 }
+
+void plm_loader_skip(plm_loader *l, int64_t batches)
+{
+    if (!l) return;
+    if (batches < 0) {
+        plm__fail(l->ctx, PLM_ERR_ARGUMENT, "plm_loader_skip: batches is %lld, expected 0 or more", (long long)batches);
+        return;
+    }
+    const int64_t left = l->filler.data->count - l->position;
+    l->position += batches <= left / l->batch ? batches * l->batch : left;
+}

@@ -210,7 +210,8 @@ static bool fill(plm__safetensors *f, const plm_graph *net, const slots *state)
     return ok;
 }
 
-static bool load(plm__safetensors *f, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe)
+static bool load(plm__safetensors *f, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe,
+                 int64_t step)
 {
     const char *text = plm__safetensors_metadata(f, TRAINING);
     cJSON      *json = text ? plm__json_parse(text, strlen(text)) : NULL;
@@ -220,6 +221,8 @@ static bool load(plm__safetensors *f, plm_graph *net, plm_optimizer *opt, plm_ch
     ok                = ok && check_training(f->ctx, f->path, json, opt, recipe);
     if (ok && !read_training(json, at, &optimizer_step))
         ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: where the training stood is not to be read from it", f->path);
+    if (ok && step >= 0 && at->step != step)
+        ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s is the checkpoint of step %" PRId64, f->path, at->step);
     cJSON_Delete(json);
     if (ok) state = slots_of(f->ctx, opt);
     ok = state.stored && plm__safetensors_match(f, net) && check_slots(f, &state) && fill(f, net, &state);
@@ -230,16 +233,22 @@ static bool load(plm__safetensors *f, plm_graph *net, plm_optimizer *opt, plm_ch
     return true;
 }
 
-bool plm_checkpoint_load(const char *path, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe)
+bool plm__checkpoint_load(const char *path, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe,
+                          int64_t step)
 {
     static const char call[] = "plm_checkpoint_load";
     if (!net || !plm__enter(net->ctx, call)) return false;
     plm__safetensors file  = { .ctx = net->ctx, .fd = -1 };
     plm_checkpoint   found = { 0 };
     const bool       ok = check(net->ctx, path, net, opt, at, call) && plm__safetensors_open(&file, net->ctx, path) &&
-                    load(&file, net, opt, &found, recipe);
+                    load(&file, net, opt, &found, recipe, step);
     plm__safetensors_close(&file);
     if (ok) *at = found;
     plm__leave(net->ctx);
     return ok;
+}
+
+bool plm_checkpoint_load(const char *path, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe)
+{
+    return plm__checkpoint_load(path, net, opt, at, recipe, -1);
 }

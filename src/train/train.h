@@ -37,4 +37,8 @@ void plm__evaluator_close(plm__evaluator *e);
 /* The data set is there and belongs to `ctx`; otherwise the error "CALL: ...". */
 bool plm__train_check(plm_ctx *ctx, const plm_dataset *data, plm_loss loss, const char *call);
 
+/* plm_checkpoint_load of a file that must be of this step; -1: any. */
+bool plm__checkpoint_load(const char *path, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe,
+                          int64_t step);
+
 #endif

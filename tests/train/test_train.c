@@ -356,7 +356,7 @@ static void test_nan_in_batch(void **state)
     plm_optimizer *agd = plm_agd_new(net, NULL);
     assert_false(plm_train(net, agd, data, NULL, NULL));
     assert_non_null(strstr(plm_ctx_error(ctx), "holds nan: sample "));
-    assert_error(ctx, PLM_ERR_NONFINITE, " (in epoch 1, step 1)");
+    assert_error(ctx, PLM_ERR_NONFINITE, " (in epoch 1, step 1, batch 1 of 1)");
     plm_optimizer_free(agd);
     plm_graph_free(net);
     plm_dataset_free(data);

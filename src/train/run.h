@@ -1,0 +1,48 @@
+/* run.h (private to train): what the parts of a run folder share. */
+#ifndef PLM__RUN_H
+#define PLM__RUN_H
+
+#include <locale.h>
+
+#include "train/files.h"
+#include "train/train.h"
+
+#define PLM__METRICS \
+    "epoch,train_loss,train_acc,test_loss,test_acc,eta_mean,eta_min,eta_max,update_mean,update_min,update_max,seconds"
+#define PLM__METRICS_VAL ",val_loss,val_acc"
+#define PLM__STEPS "step,epoch,loss,acc,eta,G,update_mean"
+#define PLM__MODEL "model.safetensors"
+#define PLM__DIVERGED "diverged.txt"
+#define PLM__CHECKPOINT "checkpoint-" /* STEP.safetensors */
+
+struct plm_run {
+    plm_ctx   *ctx;
+    char       dir[PATH_MAX], partial[PATH_MAX];
+    plm__lines metrics, steps;
+    bool       with_val, finished;
+    bool       resumed; /* goes on from its newest checkpoint */
+    locale_t   c;       /* numbers have a point, whatever the program's language */
+};
+
+/* ------------------------------------------------------------------ run.c */
+
+/* The object alone, with its names.  `dir` may end with slashes; with `either` also with ".partial". */
+plm_run *plm__run_make(plm_ctx *ctx, const char *dir, bool with_val, bool either, const char *call);
+/* config.json, written beside and renamed. */
+bool plm__run_configure(plm_run *run, const char *config);
+/* Takes the lock that a run in progress holds on its metrics.csv, which goes when the file is closed or the process ends. */
+bool plm__run_lock(plm_run *run);
+
+/* ------------------------------------------------------------------ run_checkpoints.c */
+
+/* Is it the name of a checkpoint?  *step: which. */
+bool plm__checkpoint_name(const char *name, int64_t *step);
+/* Everything that has been written is put on the disk, then a checkpoint; the last two are kept. */
+bool plm__run_save(plm_run *run, const plm_graph *net, const plm_optimizer *opt, const plm_checkpoint *at,
+                   const char *recipe);
+/* In a resumed run: the newest checkpoint that can be used goes into network, optimiser and *at; rows after it are cut off;
+ * those that cannot be used get a name of their own, NAME.damaged.  Without any checkpoint *at is zero. */
+bool plm__run_take_up(plm_run *run, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe,
+                      void (*told)(void *user, const plm_resumed *from), void *user);
+
+#endif

@@ -1,0 +1,63 @@
+/* run_resume.c: the folder of a run that goes on. */
+#include "train/run.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* A finished run becomes an unfinished one again. */
+static bool find(plm_run *run)
+{
+    const bool whole = is_folder(run->dir), partial = is_folder(run->partial);
+    if (whole && partial)
+        return plm__fail(run->ctx, PLM_ERR_STATE, "there are both %s and %s: remove the one that shall not go on",
+                         run->dir, run->partial);
+    if (!whole && !partial)
+        return plm__fail(run->ctx, PLM_ERR_IO, "there is no run to resume: neither %s nor %s is a folder", run->dir,
+                         run->partial);
+    return partial || rename(run->dir, run->partial) == 0 ||
+           plm__io_error(run->ctx, "rename the finished run", run->dir);
+}
+
+/* Removes what a process that died was about to write, and what said that the run had ended in nan. */
+static bool remove_stale(void *user, const char *name)
+{
+    static const char *const whole[] = { PLM__MODEL, PLM__CHECKPOINT, "config.json" };
+    plm_run                 *run     = user;
+    char                     path[PATH_MAX];
+    bool                     half = false;
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) half |= strncmp(name, whole[i], strlen(whole[i])) == 0;
+    half = half && (strstr(name, ".partial-") || strcmp(name, "config.json.new") == 0);
+    return (!half && strcmp(name, PLM__DIVERGED) != 0) || (plm__join(run->ctx, path, run->partial, name) &&
+                     (unlink(path) == 0 || plm__io_error(run->ctx, "remove", path)));
+}
+
+static bool open_files(plm_run *run, const char *config, bool with_steps)
+{
+    plm_ctx *ctx = run->ctx;
+    return plm__lines_open(ctx, &run->metrics, run->partial, "metrics.csv") && plm__run_lock(run) &&
+           plm__each_entry(ctx, run->partial, remove_stale, run) &&
+           (!config || plm__run_configure(run, config)) &&
+           (!with_steps || plm__lines_open(ctx, &run->steps, run->partial, "steps.csv"));
+}
+
+plm_run *plm_run_resume(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps)
+{
+    if (!ctx || ctx->status != PLM_OK) return NULL;
+    if (!dir) {
+        plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_run_resume: dir is NULL");
+        return NULL;
+    }
+    plm_run *run = plm__run_make(ctx, dir, with_val, true, "plm_run_resume");
+    if (run) run->resumed = true;
+    if (run && find(run) && open_files(run, config, with_steps)) return run;
+    plm_run_free(run);
+    return NULL;
+}
