@@ -20,6 +20,7 @@ typedef struct {
     int64_t       fail_at;    /* > 0: on_step fails there, as a process that dies                       */
     int           stop_epoch; /* > 0: on_epoch says false there                                       */
     const char   *recipe;
+    bool          without_test;
     uint64_t      seed;
     plm_nonfinite on_nonfinite;
     bool (*get)(void *user, plm_ctx *ctx, int64_t index, float *x, int64_t *label); /* NULL: digits    */
@@ -109,7 +110,7 @@ static inline bool job_run(job *j)
     j->run          = (r->resume ? plm_run_resume : plm_run_new)(j->ctx, r->dir, "{}", false, true);
     const plm_train_desc desc = { .epochs       = r->epochs,
                                   .batch        = 32,
-                                  .test         = j->test,
+                                  .test         = r->without_test ? NULL : j->test,
                                   .on_step      = job_step,
                                   .on_epoch     = job_epoch,
                                   .on_resume    = job_resume,
