@@ -6,11 +6,6 @@
 
 #include "optim/optim.h"
 
-const plm_graph *plm__optimizer_graph(const plm_optimizer *o)
-{
-    return o->graph;
-}
-
 int plm__optimizer_slots(const plm_optimizer *o)
 {
     int count = 0;
@@ -27,7 +22,18 @@ plm__slot plm__optimizer_slot(const plm_optimizer *o, int i)
     return (plm__slot){ 0 };
 }
 
-void plm__optimizer_go_on(plm_optimizer *o, int64_t step)
+int plm__optimizer_numbers(const plm_optimizer *o)
+{
+    return o->kind->numbers;
+}
+
+const double *plm__optimizer_number(const plm_optimizer *o)
+{
+    return o->number;
+}
+
+void plm__optimizer_go_on(plm_optimizer *o, int64_t step, const double *number)
 {
     o->info.step = step;
+    for (int i = 0; i < o->kind->numbers; i++) o->number[i] = number[i];
 }

@@ -1,4 +1,4 @@
-/* state.h (private): what an optimiser carries from one step to the next, for checkpoints: its slots and its step. */
+/* state.h (private): what an optimiser carries from one step to the next, for checkpoints: its slots, its numbers and its step. */
 #ifndef PLM__STATE_H
 #define PLM__STATE_H
 
@@ -13,11 +13,12 @@ typedef struct {
     plm__block      *data;
 } plm__slot;
 
-const plm_graph *plm__optimizer_graph(const plm_optimizer *o);
-
 int       plm__optimizer_slots(const plm_optimizer *o); /* of all parameters together */
 plm__slot plm__optimizer_slot(const plm_optimizer *o, int i);
-/* The slots have been filled with those of an optimiser that has taken so many steps. */
-void plm__optimizer_go_on(plm_optimizer *o, int64_t step);
+/* The kind's numbers, as many. */
+int           plm__optimizer_numbers(const plm_optimizer *o);
+const double *plm__optimizer_number(const plm_optimizer *o);
+/* The slots have been filled with those of an optimiser that has taken so many steps; these are its numbers. */
+void plm__optimizer_go_on(plm_optimizer *o, int64_t step, const double *number);
 
 #endif

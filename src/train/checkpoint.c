@@ -43,11 +43,16 @@ static slots slots_of(plm_ctx *ctx, const plm_optimizer *opt)
 /* ------------------------------------------------------------------ saving */
 
 /* JSON has no nan: null. */
+static void add_bare(plm__text *t, double x)
+{
+    if (isnan(x)) plm__text_add(t, "null");
+    else plm__text_number(t, x);
+}
+
 static void add_number(plm__text *t, const char *key, double x)
 {
     plm__text_add(t, ",\"%s\":", key);
-    if (isnan(x)) plm__text_add(t, "null");
-    else plm__text_number(t, x);
+    add_bare(t, x);
 }
 
 static void add_integer(plm__text *t, const char *key, int64_t x)
@@ -66,6 +71,12 @@ static void describe(plm__text *t, const plm_optimizer *opt, const plm_checkpoin
     plm__text_add(t, "{\"version\":1");
     add_string(t, "optimizer", plm_optimizer_name(opt));
     add_integer(t, "optimizer_step", plm_optimizer_info(opt)->step);
+    plm__text_add(t, ",\"optimizer_numbers\":[");
+    for (int i = 0; i < plm__optimizer_numbers(opt); i++) {
+        if (i > 0) plm__text_add(t, ",");
+        add_bare(t, plm__optimizer_number(opt)[i]);
+    }
+    plm__text_add(t, "]");
     add_integer(t, "step", at->step);
     add_integer(t, "epoch", at->epoch);
     add_integer(t, "batches", at->batches);
@@ -90,7 +101,7 @@ static bool check(plm_ctx *ctx, const void *path, const plm_graph *net, const pl
 {
     if (!path || !opt || !at)
         return plm__fail(ctx, PLM_ERR_ARGUMENT, "%s: %s is NULL", call, !path ? "path" : !opt ? "opt" : "at");
-    if (plm__optimizer_graph(opt) != net)
+    if (plm_optimizer_graph(opt) != net)
         return plm__fail(ctx, PLM_ERR_ARGUMENT, "%s: the optimiser steps another graph", call);
     for (int i = 0; i < net->params; i++)
         if (strncmp(net->param[i]->name, PLM__OURS, strlen(PLM__OURS)) == 0)
@@ -122,12 +133,16 @@ bool plm_checkpoint_save(const char *path, const plm_graph *net, const plm_optim
 
 /* ------------------------------------------------------------------ loading */
 
-static bool read_number(const cJSON *json, const char *key, double *x)
+static bool read_bare(const cJSON *item, double *x)
 {
-    const cJSON *item = plm__json_member(json, key);
     if (!cJSON_IsNull(item)) return plm__json_number(item, x);
     *x = (double)NAN;
     return true;
+}
+
+static bool read_number(const cJSON *json, const char *key, double *x)
+{
+    return read_bare(plm__json_member(json, key), x);
 }
 
 static bool read_integer(const cJSON *json, const char *key, int64_t *x)
@@ -135,19 +150,33 @@ static bool read_integer(const cJSON *json, const char *key, int64_t *x)
     return plm__json_integer(plm__json_member(json, key), x);
 }
 
-static bool read_training(const cJSON *json, plm_checkpoint *at, int64_t *optimizer_step)
+/* What the optimiser is to go on with. */
+typedef struct {
+    int64_t step;
+    double  number[PLM_MAX_NUMBERS];
+} moments;
+
+static bool read_moments(const cJSON *json, int numbers, moments *m)
+{
+    const cJSON *array = plm__json_member(json, "optimizer_numbers"), *item;
+    int          i     = 0;
+    if (!cJSON_IsArray(array) || cJSON_GetArraySize(array) != numbers) return false;
+    cJSON_ArrayForEach(item, array) if (!read_bare(item, &m->number[i++])) return false;
+    return read_integer(json, "optimizer_step", &m->step);
+}
+
+static bool read_training(const cJSON *json, plm_checkpoint *at)
 {
     int64_t    version, epoch = 0;
-    const bool whole = read_integer(json, "version", &version) && version == 1 &&
-                       read_integer(json, "optimizer_step", optimizer_step) && read_integer(json, "step", &at->step) &&
-                       read_integer(json, "epoch", &epoch) && epoch < INT32_MAX &&
-                       read_integer(json, "batches", &at->batches) && read_integer(json, "skipped", &at->skipped) &&
-                       read_integer(json, "steps", &at->steps) && read_integer(json, "samples", &at->train.count) &&
-                       read_number(json, "loss", &at->train.loss) && read_number(json, "acc", &at->train.acc) &&
-                       read_number(json, "eta", &at->eta.mean) && read_number(json, "eta_min", &at->eta.min) &&
-                       read_number(json, "eta_max", &at->eta.max) && read_number(json, "update", &at->update.mean) &&
-                       read_number(json, "update_min", &at->update.min) &&
-                       read_number(json, "update_max", &at->update.max) && read_number(json, "seconds", &at->seconds);
+    const bool whole =
+        read_integer(json, "version", &version) && version == 1 && read_integer(json, "step", &at->step) &&
+        read_integer(json, "epoch", &epoch) && epoch < INT32_MAX && read_integer(json, "batches", &at->batches) &&
+        read_integer(json, "skipped", &at->skipped) && read_integer(json, "steps", &at->steps) &&
+        read_integer(json, "samples", &at->train.count) && read_number(json, "loss", &at->train.loss) &&
+        read_number(json, "acc", &at->train.acc) && read_number(json, "eta", &at->eta.mean) &&
+        read_number(json, "eta_min", &at->eta.min) && read_number(json, "eta_max", &at->eta.max) &&
+        read_number(json, "update", &at->update.mean) && read_number(json, "update_min", &at->update.min) &&
+        read_number(json, "update_max", &at->update.max) && read_number(json, "seconds", &at->seconds);
     at->epoch = (int)epoch;
     return whole;
 }
@@ -215,11 +244,11 @@ static bool load(plm__safetensors *f, plm_graph *net, plm_optimizer *opt, plm_ch
 {
     const char *text = plm__safetensors_metadata(f, TRAINING);
     cJSON      *json = text ? plm__json_parse(text, strlen(text)) : NULL;
-    int64_t     optimizer_step;
+    moments     m;
     slots       state = { 0 };
     bool        ok    = json || plm__fail(f->ctx, PLM_ERR_FORMAT, "%s is no checkpoint of a training", f->path);
     ok                = ok && check_training(f->ctx, f->path, json, opt, recipe);
-    if (ok && !read_training(json, at, &optimizer_step))
+    if (ok && !(read_moments(json, plm__optimizer_numbers(opt), &m) && read_training(json, at)))
         ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: where the training stood is not to be read from it", f->path);
     if (ok && step >= 0 && at->step != step)
         ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s is the checkpoint of step %" PRId64, f->path, at->step);
@@ -229,7 +258,7 @@ static bool load(plm__safetensors *f, plm_graph *net, plm_optimizer *opt, plm_ch
     plm__delete(f->ctx, state.stored);
     if (!ok) return false;
     plm__graph_written(net);
-    plm__optimizer_go_on(opt, optimizer_step);
+    plm__optimizer_go_on(opt, m.step, m.number);
     return true;
 }
 

@@ -87,7 +87,8 @@ static bool refuse_checkpoint(void *user, const char *name)
 
 static bool remove_ours(void *user, const char *name)
 {
-    static const char *const ours[] = { "config.json", "metrics.csv", "steps.csv", PLM__MODEL, PLM__DIVERGED, PLM__CHECKPOINT };
+    static const char *const ours[] = { "config.json", "metrics.csv", "steps.csv",
+                                        PLM__MODEL,    PLM__DIVERGED, PLM__CHECKPOINT };
     const left_over         *l      = user;
     char                     path[PATH_MAX];
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) /* what was half written has a longer name */

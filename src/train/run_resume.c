@@ -35,16 +35,16 @@ static bool remove_stale(void *user, const char *name)
     bool                     half = false;
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) half |= strncmp(name, whole[i], strlen(whole[i])) == 0;
     half = half && (strstr(name, ".partial-") || strcmp(name, "config.json.new") == 0);
-    return (!half && strcmp(name, PLM__DIVERGED) != 0) || (plm__join(run->ctx, path, run->partial, name) &&
-                     (unlink(path) == 0 || plm__io_error(run->ctx, "remove", path)));
+    return (!half && strcmp(name, PLM__DIVERGED) != 0) ||
+           (plm__join(run->ctx, path, run->partial, name) &&
+            (unlink(path) == 0 || plm__io_error(run->ctx, "remove", path)));
 }
 
 static bool open_files(plm_run *run, const char *config, bool with_steps)
 {
     plm_ctx *ctx = run->ctx;
     return plm__lines_open(ctx, &run->metrics, run->partial, "metrics.csv") && plm__run_lock(run) &&
-           plm__each_entry(ctx, run->partial, remove_stale, run) &&
-           (!config || plm__run_configure(run, config)) &&
+           plm__each_entry(ctx, run->partial, remove_stale, run) && (!config || plm__run_configure(run, config)) &&
            (!with_steps || plm__lines_open(ctx, &run->steps, run->partial, "steps.csv"));
 }
 

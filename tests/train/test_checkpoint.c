@@ -14,12 +14,32 @@ typedef struct {
     plm_tape      *tape;
 } training;
 
-enum { AGD, ADAM, SGD, PLAIN_SGD, KINDS, BATCH = 6 };
+/* A kind that carries two numbers: w -= a sign(g) with a = a (1 - 1/3) + b, a and b changing with each step. */
+static bool own_begin(plm_optimizer *o)
+{
+    double *n = plm_optimizer_numbers(o);
+    n[0]      = n[0] * (2.0 / 3) + n[1] + 1e-3;
+    n[1]      = n[1] / 7 + 1e-4;
+    return true;
+}
+
+static void own_delta(const plm_optimizer *o, const plm_param_view *v, float *d)
+{
+    const float a = (float)plm_optimizer_numbers((plm_optimizer *)(uintptr_t)o)[0];
+    for (int64_t i = 0; i < v->n; i++) d[i] = v->g[i] > 0 ? a : v->g[i] < 0 ? -a : 0;
+}
+
+static const plm_optimizer_kind own = {
+    .name = "own", .init = PLM_INIT_PYTORCH, .numbers = 2, .begin = own_begin, .delta = own_delta
+};
+
+enum { AGD, ADAM, SGD, PLAIN_SGD, OWN, KINDS, BATCH = 6 };
 
 static plm_optimizer *optimizer(plm_graph *net, int kind)
 {
     if (kind == AGD) return plm_agd_new(net, NULL);
     if (kind == ADAM) return plm_adam_new(net, &(plm_adam_desc){ .lr = 1e-2 });
+    if (kind == OWN) return plm_optimizer_new(net, &own, NULL);
     return plm_sgd_new(net, &(plm_sgd_desc){ .lr = 0.05, .momentum = kind == SGD ? 0.9 : 0 });
 }
 
