@@ -19,6 +19,7 @@ static const command commands[] = {
     { "predict", CLI_PREDICT, "--weights FILE INPUT... [options]", "classes and scores for samples in files" },
     { "compare", CLI_COMPARE, "--out DIR [options, each with a list of values]",
       "train a grid: optimisers, rates, architectures, seeds, and put the results beside each other" },
+    { "plot", CLI_PLOT, "RUN... [options]", "draw what runs did, epoch by epoch, with gnuplot" },
     { "bench", CLI_BENCH, "[options]", "time a training step and its parts, on random images" },
     { "explain", CLI_EXPLAIN, "[options]", "show how AGD's step follows from the architecture, in numbers" },
 };
@@ -57,6 +58,10 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
             "not\n"
             "go with an optimiser or an architecture is left out there.  Runs that are there already, in the folder\n"
             "runs of --out, are not run again: the same command goes on where it was interrupted.");
+    if (c->bit == CLI_PLOT)
+        printf("\n\nRUN is a run folder, or a folder of such.  Runs that differ only in the seed are one line, the "
+               "mean, with\n"
+               "a band from the lowest to the highest.  Beside each picture are its data (.csv) and its script (.gp).");
     printf("\n\n");
     cli_print_options(grid ? c->bit | CLI_TRAIN : c->bit);
     if (grid || c->bit & (CLI_TRAIN | CLI_INSPECT | CLI_BENCH | CLI_EXPLAIN)) {
@@ -67,7 +72,7 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
         putchar('\n');
         cli_optimizer_print();
     }
-    if (c->bit == CLI_PREDICT) return;
+    if (c->bit & (CLI_PREDICT | CLI_PLOT)) return;
     putchar('\n');
     cli_dataset_print();
 }
@@ -82,8 +87,8 @@ static const command *find_command(const char *name)
     const char *nearest = cli_nearest(name, names, COMMANDS);
     if (nearest) cli_usage_error("there is no command %s; did you mean %s?", name, nearest);
     else
-        cli_usage_error("there is no command %s; there are train, inspect, evaluate, predict, compare, bench, explain",
-                        name);
+        cli_usage_error(
+            "there is no command %s; there are train, inspect, evaluate, predict, compare, plot, bench, explain", name);
     return NULL;
 }
 
@@ -100,6 +105,8 @@ static bool run(const command *c, plm_ctx *ctx, const cli_request *r, const plm_
         return cli_evaluate(ctx, s);
     case CLI_PREDICT:
         return cli_predict(ctx, s, inputs, count);
+    case CLI_PLOT:
+        return cli_plot(ctx, s, inputs, count);
     case CLI_COMPARE:
         return cli_compare(ctx, r, extra);
     case CLI_EXPLAIN:
@@ -128,7 +135,7 @@ static int flushed(int status)
 static int run_command(const command *c, int argc, char **argv, const plm_cli_extra *extra, const char **inputs)
 {
     const cli_words words = { c->name, argc - 2, (const char *const *)argv + 2 };
-    const char    **taken = c->bit == CLI_PREDICT ? inputs : NULL;
+    const char    **taken = c->bit & (CLI_PREDICT | CLI_PLOT) ? inputs : NULL;
     cli_request     r;
     int             count;
     if (!(c->bit == CLI_COMPARE ? cli_request_parse(&words, c->bit, &r, taken, &count)

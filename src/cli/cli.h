@@ -24,6 +24,7 @@ enum {
     CLI_BENCH     = 16,
     CLI_COMPARE   = 32,
     CLI_REPRODUCE = 64,
+    CLI_PLOT      = 128,
     CLI_EXPLAIN   = 256
 };
 
@@ -32,6 +33,7 @@ enum {
 /* The resolved values of all options of all commands. */
 typedef struct {
     const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format, *select, *only, *vs, *what_if;
+    const char *formats, *what;
     int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, seeds, threads;
     double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
     bool nesterov, quiet, epoch_zero, log_steps, no_augment, json, profile, dry_run, extend, quick, step, theory, help;
@@ -194,5 +196,6 @@ bool cli_evaluate(plm_ctx *ctx, const cli_settings *s);
 bool cli_predict(plm_ctx *ctx, const cli_settings *s, const char *const *inputs, int count);
 bool cli_bench(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra);
 bool cli_explain(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra);
+bool cli_plot(plm_ctx *ctx, const cli_settings *s, const char *const *inputs, int count);
 
 #endif

@@ -79,6 +79,7 @@ const cli_option cli_options[] = {
       "threads (0: as many as there are processors)", BETWEEN(0, 4096) },
     { "out", CLI_TEXT, AT(out), CLI_TRAIN | GRIDS, "DIR",
       "folder to make, of a run: config.json, metrics.csv, model.safetensors; of a grid: runs, summary.csv", NONE },
+    { "out", CLI_TEXT, AT(out), CLI_PLOT, "DIR", "folder for the plots (RUN/plots; plots for several runs)", NONE },
     { "epoch-zero", CLI_FLAG, AT(epoch_zero), CLI_TRAIN, NULL,
       "measure the untrained network on the training samples too", NONE },
     { "log-steps", CLI_FLAG, AT(log_steps), CLI_TRAIN, NULL, "also write steps.csv, a row per step, into --out", NONE },
@@ -93,8 +94,11 @@ const cli_option cli_options[] = {
     { "format", CLI_TEXT, AT(format), CLI_EXPLAIN, "text|json", "what to make (text)", NONE },
     { "out", CLI_TEXT, AT(out), CLI_EXPLAIN, "FILE", "where to write it (standard output)", NONE },
     { "format", CLI_TEXT, AT(format), CLI_INSPECT, "table|json|dot", "what to print (table)", NONE },
+    { "format", CLI_TEXT, AT(formats), CLI_PLOT, "LIST", "what to draw: svg, png (svg,png)", NONE },
+    { "what", CLI_TEXT, AT(what), CLI_PLOT, "LIST",
+      "loss, acc(uracy), eta (learning rate), update (relative size) (loss,acc,eta,update)", NONE },
     { "json", CLI_FLAG, AT(json), CLI_EVALUATE | CLI_BENCH, NULL, "print one line of JSON", NONE },
-    { "help", CLI_FLAG, AT(help), ALL | GRIDS, NULL, "this text", NONE },
+    { "help", CLI_FLAG, AT(help), ALL | GRIDS | CLI_PLOT, NULL, "this text", NONE },
     { NULL, CLI_FLAG, 0, 0, NULL, NULL, NONE },
 };
 _Static_assert(sizeof cli_options / sizeof *cli_options <= CLI_MOST_OPTIONS + 1, "cli_settings.given has room for all");

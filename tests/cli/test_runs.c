@@ -1,5 +1,5 @@
 /* test_runs.c: tables and run folders, read: those that `plummet train` writes, and damaged ones. */
-#include "cli/run.h"
+#include "cli/grid_files.h"
 
 #include "cli/failing.h"
 
@@ -7,35 +7,12 @@
 #include "table.h"
 
 #include <math.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define HEADER                                                                                                  \
-    "epoch,train_loss,train_acc,test_loss,test_acc,eta_mean,eta_min,eta_max,update_mean,update_min,update_max," \
-    "seconds\n"
 #define ROWS                                                                                                          \
     "0,,,1.5,0.1,,,,,,,\n1,0.5,0.6,0.7,0.8,0.3,0.2,0.4,0.03,0.02,0.04,2.5\n2,0.4,0.7,0.6,0.75,0.3,0.2,0.4,0.03,0.02," \
     "0.04,2\n"
 #define CONFIG "{\"arch\": \"fcn\", \"classes\": 10, \"seed\": 3, \"nesterov\": true}"
-
-static const char *path_in(const char *dir, const char *name)
-{
-    static char path[2048];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    return path;
-}
-
-/* A run folder of that name with these files; NULL: none. */
-static const char *make_run(const char *name, const char *config, const char *metrics, const char *steps)
-{
-    static char dir[1024];
-    snprintf(dir, sizeof dir, "%s", test_path(name));
-    mkdir(dir, 0777);
-    if (config) write_text(path_in(dir, "config.json"), config);
-    if (metrics) write_text(path_in(dir, "metrics.csv"), metrics);
-    if (steps) write_text(path_in(dir, "steps.csv"), steps);
-    return dir;
-}
 
 static char *copy(const char *text)
 {
@@ -147,7 +124,7 @@ static void test_fields(void **state)
 {
     plm_ctx *ctx = *state;
     cli_run  run;
-    assert_true(cli_run_read(ctx, make_run("fields", CONFIG, HEADER ROWS, NULL), true, &run));
+    assert_true(cli_run_read(ctx, make_run("fields", CONFIG, METRICS ROWS, NULL), true, &run));
     assert_int_equal(run.rows, 3);
     assert_int_equal(run.steps, 0);
     assert_false(run.has_val);
@@ -176,7 +153,7 @@ static void test_fields(void **state)
     assert_true(isnan(run.row[0][CLI_VAL_LOSS]));
     assert_true(isnan(cli_run_chance(&run)));
     cli_run_free(&run);
-    assert_true(cli_run_read(ctx, make_run("empty", "{}", HEADER, NULL), false, &run));
+    assert_true(cli_run_read(ctx, make_run("empty", "{}", METRICS, NULL), false, &run));
     assert_null(cli_run_lowest_loss(&run));
     assert_true(isnan(cli_run_highest(&run, CLI_TEST_ACC)));
     cli_run_free(&run);
@@ -190,7 +167,7 @@ static void test_states(void **state)
     snprintf(dir, sizeof dir, "%s", test_path("stopped"));
 
     /* Stopped in the middle of a line; found by its name without .partial and with it, with slashes behind. */
-    make_run("stopped.partial", CONFIG, HEADER ROWS "3,0.35,0.", NULL);
+    make_run("stopped.partial", CONFIG, METRICS ROWS "3,0.35,0.", NULL);
     static const char *const ends[] = { "", "/", ".partial", ".partial//" };
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         char given[1100];
@@ -201,10 +178,11 @@ static void test_states(void **state)
         assert_int_equal(run.rows, 3);
         cli_run_free(&run);
     }
-    assert_false(cli_run_read(ctx, make_run("cut", CONFIG, HEADER ROWS "3,0.35,0.", NULL), false, &run));
+    assert_false(cli_run_read(ctx, make_run("cut", CONFIG, METRICS ROWS "3,0.35,0.", NULL), false, &run));
     assert_error(ctx, PLM_ERR_FORMAT, "cut/metrics.csv: its last line is cut off");
 
-    write_text(path_in(make_run("said.partial", CONFIG, HEADER ROWS, NULL), "diverged.txt"), "the loss is inf\nhere\n");
+    write_text(path_in(make_run("said.partial", CONFIG, METRICS ROWS, NULL), "diverged.txt"),
+               "the loss is inf\nhere\n");
     assert_true(cli_run_read(ctx, test_path("said"), false, &run));
     assert_int_equal(run.state, CLI_RUN_DIVERGED);
     assert_string_equal(run.diverged, "the loss is inf");
@@ -212,7 +190,7 @@ static void test_states(void **state)
     cli_run_free(&run);
 
     assert_true(
-        cli_run_read(ctx, make_run("seen", CONFIG, HEADER ROWS "3,inf,0.1,inf,0.1,,,,,,,1\n", NULL), false, &run));
+        cli_run_read(ctx, make_run("seen", CONFIG, METRICS ROWS "3,inf,0.1,inf,0.1,,,,,,,1\n", NULL), false, &run));
     assert_int_equal(run.state, CLI_RUN_DIVERGED);
     assert_close(cli_run_lowest_loss(&run)[CLI_EPOCH], 2, 0, 0);
     cli_run_free(&run);
@@ -225,21 +203,21 @@ static void test_damaged(void **state)
     static const struct {
         const char *config, *metrics, *steps, *sentence;
     } bad[] = {
-        { NULL, HEADER, NULL, "damaged0/config.json: No such file" },
-        { "{\n\"a\": 1,\n", HEADER, NULL, "damaged1/config.json is not JSON (line 3)" },
-        { "[1]", HEADER, NULL, "damaged2/config.json is not a JSON object" },
-        { "{} {}", HEADER, NULL, "damaged3/config.json is not JSON (line 1)" },
+        { NULL, METRICS, NULL, "damaged0/config.json: No such file" },
+        { "{\n\"a\": 1,\n", METRICS, NULL, "damaged1/config.json is not JSON (line 3)" },
+        { "[1]", METRICS, NULL, "damaged2/config.json is not a JSON object" },
+        { "{} {}", METRICS, NULL, "damaged3/config.json is not JSON (line 1)" },
         { CONFIG, NULL, NULL, "damaged4/metrics.csv: No such file" },
         { CONFIG, "epoch,train_loss\n", NULL, "damaged5/metrics.csv has no column train_acc" },
-        { CONFIG, HEADER "1,a,,,,,,,,,,\n", NULL,
+        { CONFIG, METRICS "1,a,,,,,,,,,,\n", NULL,
           "damaged6/metrics.csv, line 2: train_loss is \"a\", expected a number" },
-        { CONFIG, HEADER ROWS "2,,,,,,,,,,,\n", NULL,
+        { CONFIG, METRICS ROWS "2,,,,,,,,,,,\n", NULL,
           "damaged7/metrics.csv, line 5: epoch is 2, expected a whole number above 2" },
-        { CONFIG, HEADER "0.5,,,,,,,,,,,\n", NULL, "line 2: epoch is 0.5, expected a whole number above -1" },
-        { CONFIG, HEADER ",,,,,,,,,,,\n", NULL, "line 2: epoch is nan, expected a whole number above -1" },
-        { CONFIG, HEADER "inf,,,,,,,,,,,\n", NULL, "line 2: epoch is inf, expected a whole number above -1" },
-        { CONFIG, HEADER ROWS, "step,epoch\n", "damaged11/steps.csv has no column loss" },
-        { CONFIG, HEADER ROWS, "step,epoch,loss,acc,eta,G,update_mean\n0,1,1,1,1,1,1\n",
+        { CONFIG, METRICS "0.5,,,,,,,,,,,\n", NULL, "line 2: epoch is 0.5, expected a whole number above -1" },
+        { CONFIG, METRICS ",,,,,,,,,,,\n", NULL, "line 2: epoch is nan, expected a whole number above -1" },
+        { CONFIG, METRICS "inf,,,,,,,,,,,\n", NULL, "line 2: epoch is inf, expected a whole number above -1" },
+        { CONFIG, METRICS ROWS, "step,epoch\n", "damaged11/steps.csv has no column loss" },
+        { CONFIG, METRICS ROWS, "step,epoch,loss,acc,eta,G,update_mean\n0,1,1,1,1,1,1\n",
           "damaged12/steps.csv, line 2: step is 0, expected a whole number above 0" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -262,14 +240,14 @@ static void test_several(void **state)
     char     grid[1024], inner[1100], alone[1024];
     snprintf(grid, sizeof grid, "%s", make_run("grid", NULL, NULL, NULL));
     make_run("grid/runs", NULL, NULL, NULL);
-    snprintf(alone, sizeof alone, "%s", make_run("alone", CONFIG, HEADER ROWS, NULL));
+    snprintf(alone, sizeof alone, "%s", make_run("alone", CONFIG, METRICS ROWS, NULL));
     const char *const given[] = { grid, alone };
     assert_false(cli_runs_read(ctx, given, 2, false, &runs));
     assert_error(ctx, PLM_ERR_IO, "grid holds no run: neither config.json nor folders with one");
 
-    make_run("grid/runs/b", CONFIG, HEADER ROWS, NULL);
-    make_run("grid/runs/a.partial", CONFIG, HEADER ROWS, NULL);
-    make_run("grid/runs/b.partial", CONFIG, HEADER, NULL); /* b is there */
+    make_run("grid/runs/b", CONFIG, METRICS ROWS, NULL);
+    make_run("grid/runs/a.partial", CONFIG, METRICS ROWS, NULL);
+    make_run("grid/runs/b.partial", CONFIG, METRICS, NULL); /* b is there */
     write_text(path_in(grid, "runs/summary.csv"), "no run\n");
     assert_true(cli_runs_read(ctx, given, 2, false, &runs));
     assert_int_equal(runs.count, 3);
@@ -299,8 +277,8 @@ static void test_out_of_memory(void **state)
 {
     char dir[1024];
     snprintf(dir, sizeof dir, "%s", make_run("memory", NULL, NULL, NULL));
-    make_run("memory/a", CONFIG, HEADER ROWS, "step,epoch,loss,acc,eta,G,update_mean\n1,1,1,1,1,1,1\n");
-    write_text(path_in(make_run("memory/b.partial", CONFIG, HEADER ROWS, NULL), "diverged.txt"), "inf\n");
+    make_run("memory/a", CONFIG, METRICS ROWS, "step,epoch,loss,acc,eta,G,update_mean\n1,1,1,1,1,1,1\n");
+    write_text(path_in(make_run("memory/b.partial", CONFIG, METRICS ROWS, NULL), "diverged.txt"), "inf\n");
     each_allocation_fails(*state, read_grid, dir);
 }
 
