@@ -21,6 +21,9 @@ typedef struct {
     bool   reinit; /* draw the weights anew (PLM_INIT_AGD) even if they were initialised or loaded */
 } plm_agd_desc;
 
+/* Weight decay acts on all that is trained, as in torch.optim; decay_weights_only: not on biases and norms' scale and shift,
+ * as many recipes have it. */
+
 /* Stochastic gradient descent: g += weight_decay w;  m = momentum m + g;  w -= lr (nesterov ? g + momentum m : m).
  * The first m is g.  Source: Sutskever et al. 2013 in PyTorch's form. */
 typedef struct {
@@ -28,6 +31,7 @@ typedef struct {
     double momentum;
     double weight_decay;
     bool   nesterov;
+    bool   decay_weights_only;
     double clip_norm; /* 0: none; else the gradient of all parameters together is scaled down to this norm */
     bool   reinit;    /* PLM_INIT_PYTORCH */
 } plm_sgd_desc;
@@ -40,15 +44,33 @@ typedef struct {
     double beta2; /* 0 means 0.999 (PLM_ZERO: 0) */
     double eps;   /* 0 means 1e-8  */
     double weight_decay;
+    bool   decay_weights_only;
     double clip_norm;
     bool   reinit;
 } plm_adam_desc;
+
+/* Adam with decoupled weight decay: w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps) + lr weight_decay w, with Adam's m
+ * and v of the gradient alone.  Source: Loshchilov & Hutter 2019, arXiv 1711.05101, algorithm 2; defaults as in PyTorch.
+ * plm_nadamw_new: b1 m + (1-b1) g in the place of m, Nesterov's form: Choi et al. 2019, arXiv 1910.05446, table 1.  With its
+ * defaults it is the baseline without tuning, as in AlgoPerf (arXiv 2306.07179). */
+typedef struct {
+    double lr;           /* 0 means 1e-3 */
+    double beta1;        /* 0 means 0.9   (PLM_ZERO: 0) */
+    double beta2;        /* 0 means 0.999 (PLM_ZERO: 0) */
+    double eps;          /* 0 means 1e-8  */
+    double weight_decay; /* 0 means 0.01  (PLM_ZERO: none) */
+    bool   decay_weights_only;
+    double clip_norm;
+    bool   reinit;
+} plm_adamw_desc;
 
 /* The graph's weights are initialised with the optimiser's own scheme if nothing has initialised or loaded them.  The
  * graph must outlive the optimiser.  NULL on error. */
 PLM_API plm_optimizer *plm_agd_new(plm_graph *g, const plm_agd_desc *desc);
 PLM_API plm_optimizer *plm_sgd_new(plm_graph *g, const plm_sgd_desc *desc);
 PLM_API plm_optimizer *plm_adam_new(plm_graph *g, const plm_adam_desc *desc);
+PLM_API plm_optimizer *plm_adamw_new(plm_graph *g, const plm_adamw_desc *desc);
+PLM_API plm_optimizer *plm_nadamw_new(plm_graph *g, const plm_adamw_desc *desc);
 PLM_API void           plm_optimizer_free(plm_optimizer *o);
 
 /* One step with the gradients of the backward passes since the last one.  A non-finite gradient is an error naming the

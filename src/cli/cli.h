@@ -36,7 +36,8 @@ typedef struct {
     const char *formats, *what;
     int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, seeds, threads;
     double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
-    bool nesterov, quiet, epoch_zero, log_steps, no_augment, json, profile, dry_run, extend, quick, step, theory, help;
+    bool nesterov, decay_weights_only, quiet, epoch_zero, log_steps, no_augment, json, profile, dry_run, extend, quick,
+        step, theory, help;
     bool given[CLI_MOST_OPTIONS]; /* [i]: option i of the table was on the command line */
 } cli_settings;
 

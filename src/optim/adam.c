@@ -16,7 +16,8 @@ static void delta(const plm_optimizer *o, const plm_param_view *view, float *d)
     const float          one_b1 = (float)(1 - desc->beta1), one_b2 = (float)(1 - desc->beta2);
     const float          rate  = (float)(plm_optimizer_rate(o) / (1 - pow(desc->beta1, t)));
     const float          root  = (float)sqrt(1 - pow(desc->beta2, t));
-    const float          decay = (float)desc->weight_decay, clip = (float)plm_optimizer_clip(o);
+    const float          decay = (float)plm__decay(view, desc->weight_decay, desc->decay_weights_only),
+                clip           = (float)plm_optimizer_clip(o);
     for (int64_t i = 0; i < view->n; i++) {
         const float gi = clip * g[i] + decay * w[i];
         m[i]           = b1 * m[i] + one_b1 * gi;
@@ -31,6 +32,7 @@ static const plm_field fields[] = {
     { "beta2", PLM_FIELD_DOUBLE, offsetof(plm_adam_desc, beta2), 0.999, PLM_BOUNDS_FRACTION },
     { "eps", PLM_FIELD_DOUBLE, offsetof(plm_adam_desc, eps), 1e-8, PLM_BOUNDS_POSITIVE },
     { "weight_decay", PLM_FIELD_DOUBLE, offsetof(plm_adam_desc, weight_decay), 0, PLM_BOUNDS_NOT_NEGATIVE },
+    { "decay_weights_only", PLM_FIELD_BOOL, offsetof(plm_adam_desc, decay_weights_only), 0, PLM_BOUNDS_NONE },
     { "clip_norm", PLM_FIELD_DOUBLE, offsetof(plm_adam_desc, clip_norm), 0, PLM_BOUNDS_NOT_NEGATIVE },
     { "reinit", PLM_FIELD_BOOL, offsetof(plm_adam_desc, reinit), 0, PLM_BOUNDS_NONE },
     { 0 },

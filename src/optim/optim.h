@@ -61,6 +61,12 @@ static inline bool plm__entry_weighs(const plm__entry *e)
     return e->view.layer && e->view.layer->weight == e->view.param;
 }
 
+/* The decay of this parameter. */
+static inline double plm__decay(const plm_param_view *v, double decay, bool weights_only)
+{
+    return weights_only && plm_param_role(v->param) != PLM_ROLE_WEIGHT ? 0 : decay;
+}
+
 /* ------------------------------------------------------------------ entries.c */
 
 /* The parameters of the graph and memory for them, their matrices and their state. */
@@ -88,6 +94,6 @@ int64_t plm__part_start(int64_t n, int k);
 
 /* ------------------------------------------------------------------ the library's own kinds */
 
-extern const plm_optimizer_kind plm__agd, plm__sgd, plm__adam;
+extern const plm_optimizer_kind plm__agd, plm__sgd, plm__adam, plm__adamw, plm__nadamw;
 
 #endif

@@ -6,8 +6,9 @@ static void delta(const plm_optimizer *o, const plm_param_view *v, float *d)
 {
     const plm_sgd_desc *desc = plm_optimizer_desc(o);
     const float         lr = (float)plm_optimizer_rate(o), clip = (float)plm_optimizer_clip(o);
-    const float         decay = (float)desc->weight_decay, momentum = (float)desc->momentum;
-    const float        *g = v->g, *w = v->w;
+    const float         decay = (float)plm__decay(v, desc->weight_decay, desc->decay_weights_only),
+                momentum      = (float)desc->momentum;
+    const float *g = v->g, *w = v->w;
     if (momentum == 0) {
         for (int64_t i = 0; i < v->n; i++) d[i] = lr * (clip * g[i] + decay * w[i]);
         return;
@@ -37,6 +38,7 @@ static const plm_field fields[] = {
     { "momentum", PLM_FIELD_DOUBLE, offsetof(plm_sgd_desc, momentum), 0, PLM_BOUNDS_FRACTION },
     { "nesterov", PLM_FIELD_BOOL, offsetof(plm_sgd_desc, nesterov), 0, PLM_BOUNDS_NONE },
     { "weight_decay", PLM_FIELD_DOUBLE, offsetof(plm_sgd_desc, weight_decay), 0, PLM_BOUNDS_NOT_NEGATIVE },
+    { "decay_weights_only", PLM_FIELD_BOOL, offsetof(plm_sgd_desc, decay_weights_only), 0, PLM_BOUNDS_NONE },
     { "clip_norm", PLM_FIELD_DOUBLE, offsetof(plm_sgd_desc, clip_norm), 0, PLM_BOUNDS_NOT_NEGATIVE },
     { "reinit", PLM_FIELD_BOOL, offsetof(plm_sgd_desc, reinit), 0, PLM_BOUNDS_NONE },
     { 0 },

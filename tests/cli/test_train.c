@@ -231,6 +231,8 @@ static void test_every_optimizer(void **state)
                                        "--optim sgd --lr 0.05 --momentum 0.9 --nesterov",
                                        "--optim sgd --weight-decay 1e-4 --clip-norm 1",
                                        "--optim adam --betas 0.8,0.99 --eps 1e-6 --clip-norm 5",
+                                       "--optim adamw --weight-decay 0.1 --decay-weights-only",
+                                       "--optim nadamw",
                                        "--loss xent",
                                        "--loss square" };
     for (size_t i = 0; i < sizeof how / sizeof *how; i++) {

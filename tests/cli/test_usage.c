@@ -61,7 +61,7 @@ static const misuse wrong_usage[] = {
     { "train --lr 0.1", "--lr does not go with --optim agd: agd has no learning rate; its options are --gain\n" },
     { "train --momentum 0.9", "--momentum does not go with --optim agd" },
     { "train --optim sgd --betas 0.9,0.99",
-      "--betas does not go with --optim sgd; its options are --lr, --momentum, --nesterov, --weight-decay" },
+      "--betas does not go with --optim sgd; its options are --lr, --momentum, --nesterov, --weight-decay, --decay-" },
     { "train --optim sgd --gain 2", "--gain does not go with --optim sgd" },
     { "train --optim adam --nesterov", "--nesterov does not go with --optim adam" },
     { "train --optim sgd --nesterov", "sgd: nesterov needs a momentum" },
