@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GRIDS (CLI_COMPARE | CLI_REPRODUCE)
+
 typedef struct {
     const char *name;
     unsigned    bit;
@@ -22,6 +24,8 @@ static const command commands[] = {
     { "plot", CLI_PLOT, "RUN... [options]", "draw what runs did, epoch by epoch, with gnuplot" },
     { "bench", CLI_BENCH, "[options]", "time a training step and its parts, on random images" },
     { "explain", CLI_EXPLAIN, "[options]", "show how AGD's step follows from the architecture, in numbers" },
+    { "reproduce", CLI_REPRODUCE, "showcase|benchmark|baselines|width-depth|batch-size|tables [options]",
+      "run an experiment of the AGD paper and put its numbers beside the paper's" },
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -36,7 +40,7 @@ static void print_help(void)
 
 static void print_command_help(const command *c, const plm_cli_extra *extra)
 {
-    const bool grid = c->bit == CLI_COMPARE;
+    const bool grid = c->bit & GRIDS;
     printf("plummet %s %s\n\n%s.", c->name, c->usage, c->summary);
     if (c->bit == CLI_PREDICT)
         printf("\n\nINPUT is a .csv file of raw feature rows (a header line is passed over), a .f32 file of raw\n"
@@ -51,7 +55,7 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
                "rate if need be: adam:1e-4,sgd.  --what-if takes changes: width*2,depth/2,width=512,depth*2+width*2.");
     if (c->bit == CLI_TRAIN)
         printf("\n\nWith --out the run folder is made as DIR.partial and renamed when the run is whole.");
-    if (c->bit == CLI_COMPARE)
+    if (grid)
         printf(
             "\n\nAn option of a training may have several values: a list 1,2,3, a range 2:32 of whole numbers, which\n"
             "doubles, or a range 1e-5:1e-1 of others, by decades (1e-5:1e-1:3 has three values in each).  What does "
@@ -62,6 +66,12 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
         printf("\n\nRUN is a run folder, or a folder of such.  Runs that differ only in the seed are one line, the "
                "mean, with\n"
                "a band from the lowest to the highest.  Beside each picture are its data (.csv) and its script (.gp).");
+    if (c->bit == CLI_REPRODUCE)
+        printf(
+            "\n\nNetworks, losses, batches and rates are the paper's (arXiv 2304.05187), the epochs are fewer: "
+            "--epochs\n"
+            "says how many.  Without --out the folder is reproduce/NAME.  An option of a training takes the place of\n"
+            "the paper's: --dataset digits, --width 64,256, --seeds 3.");
     printf("\n\n");
     cli_print_options(grid ? c->bit | CLI_TRAIN : c->bit);
     if (grid || c->bit & (CLI_TRAIN | CLI_INSPECT | CLI_BENCH | CLI_EXPLAIN)) {
@@ -111,6 +121,8 @@ static bool run(const command *c, plm_ctx *ctx, const cli_request *r, const plm_
         return cli_compare(ctx, r, extra);
     case CLI_EXPLAIN:
         return cli_explain(ctx, s, extra);
+    case CLI_REPRODUCE:
+        return cli_reproduce(ctx, r, inputs, count, extra);
     default:
         return cli_bench(ctx, s, extra);
     }
@@ -138,8 +150,9 @@ static int run_command(const command *c, int argc, char **argv, const plm_cli_ex
     const char    **taken = c->bit & (CLI_PREDICT | CLI_PLOT) ? inputs : NULL;
     cli_request     r;
     int             count;
-    if (!(c->bit == CLI_COMPARE ? cli_request_parse(&words, c->bit, &r, taken, &count)
-                                : cli_parse(&words, c->bit, &r.own, taken, &count)))
+    if (c->bit == CLI_REPRODUCE) taken = inputs;
+    if (!(c->bit & GRIDS ? cli_request_parse(&words, c->bit, &r, taken, &count)
+                         : cli_parse(&words, c->bit, &r.own, taken, &count)))
         return 2;
     if (r.own.help) {
         print_command_help(c, extra);

@@ -143,5 +143,9 @@ const char *cli_lab_criterion(const cli_grid *g, const cli_settings *own);
 bool cli_lab_run(plm_ctx *ctx, cli_grid *g, const cli_settings *own, const char *criterion, const plm_cli_extra *extra,
                  cli_groups *groups);
 bool cli_compare(plm_ctx *ctx, const cli_request *r, const plm_cli_extra *extra);
+/* inputs: what to reproduce. */
+bool cli_reproduce(plm_ctx *ctx, const cli_request *r, const char *const *inputs, int count,
+                   const plm_cli_extra *extra);
+bool cli_tables(plm_ctx *ctx, const cli_request *r, const plm_cli_extra *extra);
 
 #endif

@@ -76,6 +76,8 @@ const cli_option cli_options[] = {
       "what the best learning rate has the best of, in the last epoch (val_acc with --val, else train_loss)", NONE },
     { "extend", CLI_FLAG, AT(extend), GRIDS, NULL, "go on by decades until the best learning rate is inside its grid",
       NONE },
+    { "only", CLI_TEXT, AT(only), CLI_REPRODUCE, "PART", "one part of it, such as resnet18", NONE },
+    { "quick", CLI_FLAG, AT(quick), CLI_REPRODUCE, NULL, "a few minutes: fewer epochs and smaller networks", NONE },
     { "dry-run", CLI_FLAG, AT(dry_run), GRIDS, NULL, "list the runs, their seconds and memory, and run none", NONE },
     { "threads", CLI_INTEGER, AT(threads), (ALL & ~CLI_INSPECT) | GRIDS, "N",
       "threads (0: as many as there are processors)", BETWEEN(0, 4096) },
