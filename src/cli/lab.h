@@ -135,6 +135,11 @@ bool cli_summary_write(plm_ctx *ctx, const cli_grid *g, const cli_groups *groups
 /* The table on standard output: each problem, and in it each optimiser with its best rate. */
 void cli_summary_print(const cli_grid *g, const cli_groups *groups);
 
+/* OUT/plots: the chosen groups epoch by epoch; and rates.svg, accuracy over the rate, where there are three or more. */
+bool cli_grid_plot(plm_ctx *ctx, const cli_grid *g, const cli_groups *groups, const char *out);
+/* The latter alone, into `dir`.  *drawn: false where there are fewer rates, or no gnuplot. */
+bool cli_sweep_plot(plm_ctx *ctx, const cli_groups *groups, const char *dir, bool *drawn);
+
 /* ------------------------------------------------------------------ commands */
 
 /* What rates are chosen by: --select, else val_acc where every run has --val, else train_loss.  NULL: a wrong use. */

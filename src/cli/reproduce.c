@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "out.h"
 #include "recipes.h"
 
 #define PARTS 8 /* of one figure, at most */
@@ -227,20 +228,17 @@ static const char *or_dash(const char *text)
 
 static bool write_paper(plm_ctx *ctx, const figure *f, const cli_grid *g, const cli_groups *groups, const char *out)
 {
-    char path[4096];
-    snprintf(path, sizeof path, "%.4000s/paper.csv", out);
-    FILE *file = fopen(path, "we");
-    if (!file) return plm_ctx_fail(ctx, PLM_ERR_IO, "cannot create %s", path);
-    fprintf(file, "group,paper_accuracy,here_accuracy,paper_rate,here_rate,epochs,place\n");
+    cli_out o;
+    if (!cli_out_open(ctx, &o, out, "paper.csv")) return false;
+    fprintf(o.file, "group,paper_accuracy,here_accuracy,paper_rate,here_rate,epochs,place\n");
     for (int i = 0; i < groups->count; i++) {
         if (!groups->group[i].chosen) continue;
         const row        r = row_of(f, g, &groups->group[i]);
         const cli_quote *q = r.quote;
-        fprintf(file, "%s,%s,%s,%s,%s,%d,\"%s\"\n", groups->group[i].name, q && q->accuracy ? q->accuracy : "", r.here,
-                q && q->rate ? q->rate : "", r.rate[0] == '-' ? "" : r.rate, r.epochs, q ? q->place : "");
+        fprintf(o.file, "%s,%s,%s,%s,%s,%d,\"%s\"\n", groups->group[i].name, q && q->accuracy ? q->accuracy : "",
+                r.here, q && q->rate ? q->rate : "", r.rate[0] == '-' ? "" : r.rate, r.epochs, q ? q->place : "");
     }
-    const bool ok = !ferror(file) && fflush(file) == 0;
-    return (fclose(file) == 0 && ok) || plm_ctx_fail(ctx, PLM_ERR_IO, "cannot write %s", path);
+    return cli_out_close(&o, true);
 }
 
 /* Every line stands for the best rate of its optimiser. */
@@ -288,6 +286,7 @@ bool cli_reproduce(plm_ctx *ctx, const cli_request *r, const char *const *inputs
             print_paper(&f, &g, &groups);
             printf("\nevery number is in %s/summary.csv, the runs are in %s/runs\n", user.own.out, user.own.out);
         }
+        ok = ok && cli_grid_plot(ctx, &g, &groups, user.own.out);
     }
     cli_groups_free(&groups);
     cli_grid_free(&g);

@@ -1,11 +1,10 @@
 /* summary.c: the results of a grid: summary.csv, and the same as a table for the terminal. */
 #include "lab.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "out.h"
 
 /* ------------------------------------------------------------------ summary.csv */
 
@@ -78,32 +77,20 @@ static void put_group(FILE *file, const cli_grid *grid, const cli_groups *groups
     fputc('\n', file);
 }
 
-static bool io_error(plm_ctx *ctx, const char *what, const char *path)
-{
-    return plm_ctx_fail(ctx, PLM_ERR_IO, "cannot %s %s: %s", what, path, strerror(errno));
-}
-
 bool cli_summary_write(plm_ctx *ctx, const cli_grid *grid, const cli_groups *groups, const char *out)
 {
-    char path[2][4096];
-    if (snprintf(path[0], sizeof path[0], "%s/summary.csv", out) >= (int)sizeof path[0] - 8)
-        return plm_ctx_fail(ctx, PLM_ERR_IO, "the name of the folder is too long: %.100s...", out);
-    snprintf(path[1], sizeof path[1], "%.4080s.partial", path[0]);
-    FILE *file = fopen(path[1], "we");
-    if (!file) return io_error(ctx, "create", path[1]);
+    cli_out o;
+    if (!cli_out_folder(ctx, out) || !cli_out_open(ctx, &o, out, "summary.csv")) return false;
     fputs("group,arch,depth,width,dataset,loss,optim,lr,batch_size,epochs,parameters,chance,status,n,diverged,"
           "chosen,criterion,edge,equal_epochs,equal_seconds",
-          file);
+          o.file);
     for (int m = 0; m < CLI_MEASURES; m++) {
         const char *name = cli_measure_names[m];
-        fprintf(file, ",%s_mean,%s_sd,%s_min,%s_max", name, name, name, name);
+        fprintf(o.file, ",%s_mean,%s_sd,%s_min,%s_max", name, name, name, name);
     }
-    fputc('\n', file);
-    for (int i = 0; i < groups->count; i++) put_group(file, grid, groups, &groups->group[i]);
-    bool ok = !ferror(file) && fflush(file) == 0 && fsync(fileno(file)) == 0;
-    if (!ok) io_error(ctx, "write", path[1]);
-    if (fclose(file) != 0 && ok) ok = io_error(ctx, "close", path[1]);
-    return ok && (rename(path[1], path[0]) == 0 || io_error(ctx, "rename to", path[0]));
+    fputc('\n', o.file);
+    for (int i = 0; i < groups->count; i++) put_group(o.file, grid, groups, &groups->group[i]);
+    return cli_out_close(&o, true);
 }
 
 /* ------------------------------------------------------------------ the table */

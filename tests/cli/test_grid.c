@@ -243,7 +243,7 @@ static void test_summary_cannot_be_written(void **state)
     cli_groups groups = { 0 };
     assert_true(cli_groups_new(ctx, &g, "train_loss", &groups));
     assert_false(cli_summary_write(ctx, &g, &groups, "/proc/plummet"));
-    assert_error(ctx, PLM_ERR_IO, "cannot create /proc/plummet/summary.csv.partial: No such file or directory");
+    assert_error(ctx, PLM_ERR_IO, "/proc/plummet");
     char *longest = malloc(6001);
     memset(longest, 'x', 6000);
     longest[6000] = '\0';
