@@ -34,6 +34,7 @@ enum {
 typedef struct {
     const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format, *select, *only, *vs, *what_if;
     const char *formats, *what;
+    bool        report;
     int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, seeds, threads;
     double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
     bool nesterov, decay_weights_only, quiet, epoch_zero, log_steps, no_augment, json, profile, dry_run, extend, quick,

@@ -101,6 +101,8 @@ const cli_option cli_options[] = {
     { "format", CLI_TEXT, AT(formats), CLI_PLOT, "LIST", "what to draw: svg, png (svg,png)", NONE },
     { "what", CLI_TEXT, AT(what), CLI_PLOT, "LIST",
       "loss, acc(uracy), eta (learning rate), update (relative size) (loss,acc,eta,update)", NONE },
+    { "report", CLI_FLAG, AT(report), CLI_PLOT, NULL,
+      "also write report.html: charts, tables, every setting and version", NONE },
     { "json", CLI_FLAG, AT(json), CLI_EVALUATE | CLI_BENCH, NULL, "print one line of JSON", NONE },
     { "help", CLI_FLAG, AT(help), ALL | GRIDS | CLI_PLOT, NULL, "this text", NONE },
     { NULL, CLI_FLAG, 0, 0, NULL, NULL, NONE },

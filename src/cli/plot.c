@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "out.h"
+#include "report.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -220,6 +221,17 @@ bool cli_plot_runs(plm_ctx *ctx, const cli_runs *runs, const cli_plot_desc *desc
     return ok;
 }
 
+/* The page, with the summary of a grid where the runs are one grid. */
+static bool report(plm_ctx *ctx, const cli_runs *runs, const char *dir, const char *grid)
+{
+    char      summary[PATH_MAX];
+    const int n = snprintf(summary, sizeof summary, "%s/summary.csv", grid ? grid : ".");
+    if (n < 0 || n >= (int)sizeof summary) grid = NULL;
+    if (!cli_report(ctx, runs, &(cli_report_desc){ .dir = dir, .summary = grid ? summary : NULL })) return false;
+    printf("%s/report.html\n", dir);
+    return true;
+}
+
 bool cli_plot(plm_ctx *ctx, const cli_settings *s, const char *const *inputs, int count)
 {
     char          beside[PATH_MAX];
@@ -234,7 +246,9 @@ bool cli_plot(plm_ctx *ctx, const cli_settings *s, const char *const *inputs, in
             return plm_ctx_fail(ctx, PLM_ERR_IO, "the run folder's name is too long: %.100s...", inputs[0]);
         desc.dir = beside;
     }
-    const bool ok = cli_runs_read(ctx, inputs, count, false, &runs) && cli_plot_runs(ctx, &runs, &desc, &drawn);
+    const bool ok = cli_runs_read(ctx, inputs, count, false, &runs) &&
+                    (!s->report || report(ctx, &runs, desc.dir, count == 1 ? inputs[0] : NULL)) &&
+                    cli_plot_runs(ctx, &runs, &desc, &drawn);
     cli_runs_free(&runs);
     return ok && (drawn || plm_ctx_fail(ctx, PLM_ERR_IO, CLI_PLOT_NO_GNUPLOT, desc.dir));
 }
