@@ -1,7 +1,8 @@
 /* name.c: what a training is called: its settings as one word, fit for a folder.
  *
  * fcn-8x256-cifar10-adam-lr1e-3-epochs30-seed0: architecture, data set, optimiser; then every option that was given another
- * value than its default, in the order of the table, the seed last.  Options that only look on are no part of it. */
+ * value than its default (of the optimiser's own, which have a default in each optimiser, every one that was given), in the
+ * order of the table, the seed last.  Options that only look on are no part of it. */
 #include "lab.h"
 
 #include <math.h>
@@ -88,32 +89,47 @@ static bool stands_elsewhere(const char *option)
     return false;
 }
 
-static void put_option(word *w, const cli_option *o, const cli_settings *s)
+static bool is_default(const cli_option *o, const void *value)
 {
-    const void *value    = (const char *)s + o->target;
     const void *standard = (const char *)&cli_defaults + o->target;
-    char        a[32], b[32];
+    const char *text;
+    if (cli_optimizer_owns(NULL, o->name)) return false;
     switch (o->kind) {
     case CLI_FLAG:
-        if (*(const bool *)value) put(w, "-%s", o->name);
+        return *(const bool *)value == *(const bool *)standard;
+    case CLI_INTEGER:
+        return *(const int64_t *)value == *(const int64_t *)standard;
+    case CLI_REAL:
+        return *(const double *)value == *(const double *)standard;
+    case CLI_PAIR:
+        return memcmp(value, standard, 2 * sizeof(double)) == 0;
+    case CLI_TEXT:
+        text = *(const char *const *)standard;
+        return text && strcmp(*(const char *const *)value, text) == 0;
+    }
+    return false;
+}
+
+static void put_option(word *w, const cli_option *o, const cli_settings *s)
+{
+    const void *value = (const char *)s + o->target;
+    char        a[32], b[32];
+    if (is_default(o, value)) return;
+    put(w, "-%s", o->name);
+    switch (o->kind) {
+    case CLI_FLAG:
         break;
     case CLI_INTEGER:
-        if (*(const int64_t *)value != *(const int64_t *)standard)
-            put(w, "-%s%lld", o->name, (long long)*(const int64_t *)value);
+        put(w, "%lld", (long long)*(const int64_t *)value);
         break;
     case CLI_REAL:
-        if (*(const double *)value != *(const double *)standard)
-            put(w, "-%s%s", o->name, cli_number_text(*(const double *)value, a));
+        put(w, "%s", cli_number_text(*(const double *)value, a));
         break;
     case CLI_PAIR:
-        if (memcmp(value, standard, 2 * sizeof(double)) != 0)
-            put(w, "-%s%s-%s", o->name, cli_number_text(((const double *)value)[0], a),
-                cli_number_text(((const double *)value)[1], b));
+        put(w, "%s-%s", cli_number_text(((const double *)value)[0], a), cli_number_text(((const double *)value)[1], b));
         break;
     case CLI_TEXT:
-        if (*(const char *const *)standard && strcmp(*(const char *const *)value, *(const char *const *)standard) == 0)
-            break;
-        put(w, "-%s-", o->name);
+        put(w, "-");
         put_text(w, *(const char *const *)value);
         break;
     }

@@ -46,12 +46,12 @@ static const struct {
       " fcn-2x8-digits-sgd-lr1e-2-seed0 " },
     /* The seed is slowest; --momentum is only sgd's, --gain only agd's. */
     { "--depth 2 --width 8 --optim agd,sgd --momentum 0,0.9 --gain 2 --seeds 2", 6,
-      " fcn-2x8-digits-agd-gain2-seed0 fcn-2x8-digits-sgd-seed0 fcn-2x8-digits-sgd-momentum0.9-seed0"
-      " fcn-2x8-digits-agd-gain2-seed1 fcn-2x8-digits-sgd-seed1 fcn-2x8-digits-sgd-momentum0.9-seed1 " },
+      " fcn-2x8-digits-agd-gain2-seed0 fcn-2x8-digits-sgd-momentum0-seed0 fcn-2x8-digits-sgd-momentum0.9-seed0"
+      " fcn-2x8-digits-agd-gain2-seed1 fcn-2x8-digits-sgd-momentum0-seed1 fcn-2x8-digits-sgd-momentum0.9-seed1 " },
     { "--depth 2 --width 8 --seed 3,5 --loss mse,xent --batch-size 32,128", 8,
       " fcn-2x8-digits-agd-seed3 fcn-2x8-digits-agd-batch-size32-seed3 " },
     { "--depth 2 --width 8 --optim adam --betas 0.9,0.999 --betas 0.8,0.9", 2,
-      " fcn-2x8-digits-adam-seed0 fcn-2x8-digits-adam-betas0.8-0.9-seed0 " },
+      " fcn-2x8-digits-adam-betas0.9-0.999-seed0 fcn-2x8-digits-adam-betas0.8-0.9-seed0 " },
     { "--depth 2 --width 8 --width 8,8 --lr=0.1,1e-1 --optim=sgd", 1, " fcn-2x8-digits-sgd-lr0.1-seed0 " },
 };
 

@@ -59,8 +59,7 @@ static void test_names(void **state)
     cli_settings s, t;
     assert_true(SETTINGS(&s, "--arch", "resnet18", "--dataset", "cifar10", "--lr", "1e-3", "--optim", "adam"));
     assert_string_equal(name_of(&s), "resnet18-cifar10-adam-lr1e-3");
-    assert_true(
-        SETTINGS(&s, "--epochs", "10", "--batch-size=128", "--gain", "1", "--epoch-zero", "--test-batch-size", "7"));
+    assert_true(SETTINGS(&s, "--epochs", "10", "--batch-size=128", "--epoch-zero", "--test-batch-size", "7"));
     assert_string_equal(name_of(&s), "fcn-10x256-digits-agd"); /* defaults, and what only looks on */
     assert_true(SETTINGS(&s, "--optim", "sgd", "--momentum", "0.9", "--nesterov", "--weight-decay", "5e-4", "--loss",
                          "xent", "--val", "100"));
