@@ -90,15 +90,16 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
 static const command *find_command(const char *name)
 {
     const char *names[COMMANDS];
+    char        list[256] = "";
     for (int i = 0; i < COMMANDS; i++) {
         names[i] = commands[i].name;
         if (strcmp(name, names[i]) == 0) return &commands[i];
+        const size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
     }
     const char *nearest = cli_nearest(name, names, COMMANDS);
     if (nearest) cli_usage_error("there is no command %s; did you mean %s?", name, nearest);
-    else
-        cli_usage_error(
-            "there is no command %s; there are train, inspect, evaluate, predict, compare, plot, bench, explain", name);
+    else cli_usage_error("there is no command %s; there are %s", name, list);
     return NULL;
 }
 

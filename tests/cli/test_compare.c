@@ -434,13 +434,50 @@ static void test_extend(void **state)
     assert_null(strstr(text, ",lowest,"));
 }
 
+/* The accuracy over the rate, as the plot has it, is that of summary.csv; agd, without a rate, is level. */
+static void test_plots(void **state)
+{
+    (void)state;
+    static const char *const rate[] = { "lr1e-3", "lr1e-2", "lr0.1" };
+    char                     dir[1024], line[1024], word[64], group[128];
+    snprintf(dir, sizeof dir, "%s", dir_of("plots"));
+    assert_int_equal(run("compare " SMALL "--optim agd,sgd --lr 1e-3:1e-1 --seeds 2 --out '%s'", dir), 0);
+    assert_true(exists(in(dir, "plots/acc.csv")));
+    assert_true(exists(in(dir, "plots/loss.gp")));
+    assert_true(exists(in(dir, "plots/rates.gp")));
+    snprintf(text, sizeof text, "%s/summary.csv", dir);
+    FILE *file = fopen(in(dir, "plots/rates.csv"), "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof line, file));
+    assert_string_equal(line,
+                        "rate,fcn-2x8-digits-agd-epochs2,fcn-2x8-digits-agd-epochs2 low,fcn-2x8-digits-agd-epochs2 "
+                        "high,fcn-2x8-digits-sgd-epochs2,fcn-2x8-digits-sgd-epochs2 low,fcn-2x8-digits-sgd-epochs2 "
+                        "high\n");
+    for (int i = 0; i < 3; i++) {
+        double x[7];
+        assert_non_null(fgets(line, sizeof line, file));
+        assert_int_equal(sscanf(line, "%lf,%lf,%lf,%lf,%lf,%lf,%lf", x, x + 1, x + 2, x + 3, x + 4, x + 5, x + 6), 7);
+        assert_close(x[0], pow(10, i - 3), 0, 1e-8);
+        snprintf(group, sizeof group, "fcn-2x8-digits-sgd-%s-epochs2", rate[i]);
+        assert_close(x[4], summary(group, "final_test_acc_mean", word), 0, 1e-8);
+        assert_close(x[5], summary(group, "final_test_acc_min", word), 0, 1e-8);
+        assert_close(x[6], summary(group, "final_test_acc_max", word), 0, 1e-8);
+        assert_close(x[1], summary("fcn-2x8-digits-agd-epochs2", "final_test_acc_mean", word), 0, 1e-8);
+    }
+    assert_null(fgets(line, sizeof line, file));
+    fclose(file);
+    if (strstr(out, "gnuplot is not installed")) skip();
+    assert_true(exists(in(dir, "plots/rates.svg")));
+    assert_true(exists(in(dir, "plots/acc.png")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expansion), cmocka_unit_test(test_dry_run),        cmocka_unit_test(test_refused),
         cmocka_unit_test(test_resume),    cmocka_unit_test(test_other_settings), cmocka_unit_test(test_same_as_train),
         cmocka_unit_test(test_diverged),  cmocka_unit_test(test_summary),        cmocka_unit_test(test_select),
-        cmocka_unit_test(test_extend),
+        cmocka_unit_test(test_extend),    cmocka_unit_test(test_plots),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

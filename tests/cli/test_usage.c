@@ -12,7 +12,8 @@ static const misuse wrong_usage[] = {
     { "''", "there is no command" },
     { "trian", "did you mean train?" },
     { "--versoin", "there is no command --versoin" },
-    { "fly", "train, inspect, evaluate, predict, compare, plot, bench, explain" },
+    { "fly", "there is no command fly; there are train, inspect, evaluate, predict, compare, plot, bench, explain, "
+             "reproduce" },
     { "train --epoch 3", "train has no option --epoch; did you mean --epochs?" },
     { "train --xyzzy", "train has no option --xyzzy; plummet train --help" },
     { "train --xyzzy=1", "train has no option --xyzzy;" },
