@@ -243,6 +243,7 @@ static bool add_cell(expansion *e, const cli_settings *s, const char *out)
 static bool belongs(const cli_settings *s, const char *option)
 {
     if (strcmp(option, "depth") == 0 || strcmp(option, "width") == 0) return cli_arch_has_size(s);
+    if (cli_goes_with_rates(option)) return cli_optimizer_owns(s->optim, "lr");
     return !cli_optimizer_owns(NULL, option) || cli_optimizer_owns(s->optim, option);
 }
 

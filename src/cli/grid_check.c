@@ -37,6 +37,7 @@ static bool ask(plm_ctx *own, cli_cell *c, const plm_cli_extra *extra)
 /* What the answers above do not depend on. */
 static bool leave_what_is_not_asked(const char *option)
 {
+    if (strcmp(option, "bias") == 0 || strcmp(option, "affine") == 0) return false; /* they are parameters */
     return cli_leave_optimizer(option) || strcmp(option, "batch-size") == 0 || strcmp(option, "loss") == 0;
 }
 

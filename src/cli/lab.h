@@ -60,6 +60,9 @@ char *cli_settings_name(const cli_settings *s, bool (*leave)(const char *option)
 bool  cli_leave_seed(const char *option);      /* the name of a group: its runs differ in their seeds       */
 bool  cli_leave_rate(const char *option);      /* and their learning rates: one of these is the tuned one   */
 bool  cli_leave_optimizer(const char *option); /* and in all that belongs to the optimiser: what is compared */
+/* Is it part of the recipes of optimisers that have a rate, of which those without are not told: schedules, and what agd
+ * cannot train? */
+bool cli_goes_with_rates(const char *option);
 /* "1e-3", "0.1", "256": short, nine digits at most. */
 char *cli_number_text(double x, char text[32]);
 
@@ -134,6 +137,8 @@ unsigned cli_group_edges(const cli_group *g);
 bool cli_summary_write(plm_ctx *ctx, const cli_grid *g, const cli_groups *groups, const char *out);
 /* The table on standard output: each problem, and in it each optimiser with its best rate. */
 void cli_summary_print(const cli_grid *g, const cli_groups *groups);
+/* "sgd-lr0.1-momentum0.9": the name of the settings without that of the problem and the seed.  Returns label. */
+const char *cli_settings_label(const cli_settings *s, char label[128]);
 
 /* OUT/plots: the chosen groups epoch by epoch; and rates.svg, accuracy over the rate, where there are three or more. */
 bool cli_grid_plot(plm_ctx *ctx, const cli_grid *g, const cli_groups *groups, const char *out);

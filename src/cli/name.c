@@ -81,9 +81,10 @@ static void put_text(word *w, const char *text)
 /* What has its place at the front or at the end, or changes nothing in what is trained. */
 static bool stands_elsewhere(const char *option)
 {
-    static const char *const names[] = { "arch",      "depth", "width",   "dataset", "optim",           "seed",
-                                         "data",      "out",   "threads", "quiet",   "test-batch-size", "epoch-zero",
-                                         "log-steps", "help" };
+    static const char *const names[] = {
+        "arch",    "depth", "width",           "dataset",    "optim",     "seed",       "data", "out",
+        "threads", "quiet", "test-batch-size", "epoch-zero", "log-steps", "save-every", "help"
+    };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(option, names[i]) == 0) return true;
     return false;
@@ -166,8 +167,16 @@ bool cli_leave_rate(const char *option)
     return strcmp(option, "lr") == 0 || cli_leave_seed(option);
 }
 
+bool cli_goes_with_rates(const char *option)
+{
+    static const char *const names[] = { "schedule", "warmup", "step-epochs", "step-factor", "bias", "affine" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(option, names[i]) == 0) return true;
+    return false;
+}
+
 bool cli_leave_optimizer(const char *option)
 {
     return strcmp(option, "optim") == 0 || strcmp(option, "epochs") == 0 || cli_optimizer_owns(NULL, option) ||
-           cli_leave_rate(option);
+           cli_goes_with_rates(option) || cli_leave_rate(option);
 }

@@ -206,13 +206,14 @@ static row row_of(const figure *f, const cli_grid *g, const cli_group *group)
     const cli_settings *s    = &c->settings;
     const cli_spread    test = group->measure[CLI_FINAL_TEST_ACC];
     const bool          has  = cli_optimizer_owns(s->optim, "lr");
-    row                 r    = { .quote = quote_of(part_of(f, g, group->cell), s), .epochs = (int)s->epochs };
+    char                label[128];
+    row                 r = { .quote = quote_of(part_of(f, g, group->cell), s), .epochs = (int)s->epochs };
     if (cli_arch_has_size(s))
         snprintf(r.label, sizeof r.label, "%.40s %lldx%lld %.40s batch %lld %.40s", s->arch, (long long)s->depth,
-                 (long long)s->width, s->dataset, (long long)s->batch, s->optim);
+                 (long long)s->width, s->dataset, (long long)s->batch, cli_settings_label(s, label));
     else
         snprintf(r.label, sizeof r.label, "%.40s %.40s batch %lld %.40s", s->arch, s->dataset, (long long)s->batch,
-                 s->optim);
+                 cli_settings_label(s, label));
     if (test.n == 0) snprintf(r.here, sizeof r.here, "diverged");
     else if (test.n == 1) snprintf(r.here, sizeof r.here, "%.2f", 100 * test.mean);
     else snprintf(r.here, sizeof r.here, "%.2f +- %.2f", 100 * test.mean, 100 * test.sd);

@@ -2,6 +2,7 @@
 #include "lab.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "out.h"
@@ -130,17 +131,37 @@ static void print_rate(const cli_groups *groups, const cli_group *g)
     putchar('\n');
 }
 
+static bool leave_all(const char *option)
+{
+    (void)option;
+    return true;
+}
+
+static bool leave_problem(const char *option)
+{
+    return !cli_leave_optimizer(option) || cli_leave_seed(option) || strcmp(option, "epochs") == 0;
+}
+
+/* "sgd-lr0.1-momentum0.9": the name of the settings without that of the problem. */
+const char *cli_settings_label(const cli_settings *s, char label[128])
+{
+    char *name = cli_settings_name(s, leave_problem), *front = cli_settings_name(s, leave_all);
+    snprintf(label, 128, "%s", name && front ? name + strlen(front) + 1 : s->optim);
+    free(name);
+    free(front);
+    return label;
+}
+
 static void print_group(const cli_grid *grid, const cli_groups *groups, const cli_group *g)
 {
     static const cli_measure shown[] = { CLI_FINAL_TEST_ACC, CLI_BEST_TEST_ACC, CLI_LOWEST_LOSS_TEST_ACC,
                                          CLI_FINAL_TRAIN_ACC };
     const cli_settings      *s       = &grid->cell[g->cell].settings;
-    char                     label[64], lr[32], text[32];
-    snprintf(label, sizeof label, "%s%s%s", s->optim, g->has_rate ? " " : "",
-             g->has_rate ? cli_number_text(s->lr, lr) : "");
-    printf("  %-24s", label);
+    const double             seconds = g->measure[CLI_RUN_SECONDS].mean;
+    char                     text[32], label[128];
+    printf("  %-24s", cli_settings_label(s, label));
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) printf(" %-17s", spread_text(g->measure[shown[i]], text));
-    if (g->measure[CLI_RUN_SECONDS].n) printf(" %9.1f", g->measure[CLI_RUN_SECONDS].mean);
+    if (g->measure[CLI_RUN_SECONDS].n) printf(" %9.*f", seconds < 10 ? 2 : 0, seconds);
     if (g->diverged) printf("  %d of %d diverged", g->diverged, g->runs);
     putchar('\n');
     print_rate(groups, g);
@@ -148,6 +169,7 @@ static void print_group(const cli_grid *grid, const cli_groups *groups, const cl
 
 static void print_equals(const cli_grid *grid, const cli_groups *groups, const cli_group *first)
 {
+    char label[128];
     char text[32];
     int  compared = 0;
     for (int i = 0; i < groups->count; i++)
@@ -155,11 +177,11 @@ static void print_equals(const cli_grid *grid, const cli_groups *groups, const c
     if (compared < 2 || isinf(first->equal_epochs)) return;
     for (int pass = 0; pass < 2; pass++) {
         if (pass == 0) printf("  test accuracy at epoch %.0f:", first->equal_epochs);
-        else printf("  test accuracy at %.1f s of training:", first->equal_seconds);
+        else printf("  test accuracy at %.*f s of training:", first->equal_seconds < 10 ? 2 : 0, first->equal_seconds);
         for (int i = 0; i < groups->count; i++) {
             const cli_group *g = &groups->group[i];
             if (!g->chosen || strcmp(g->problem, first->problem) != 0) continue;
-            printf("  %s %s", grid->cell[g->cell].settings.optim,
+            printf("  %s %s", cli_settings_label(&grid->cell[g->cell].settings, label),
                    spread_text(g->measure[pass ? CLI_EQUAL_SECONDS_TEST_ACC : CLI_EQUAL_EPOCHS_TEST_ACC], text));
         }
         putchar('\n');

@@ -232,7 +232,7 @@ static void test_diverged(void **state)
     assert_int_equal(run(grid, dir), 0);
     assert_non_null(strstr(out, "[1/3] fcn-2x8-digits-sgd-lr1e+30-epochs2-seed0     diverged: linear at "));
     assert_non_null(strstr(out, "[3/3]")); /* the grid went on */
-    assert_non_null(strstr(out, "sgd 0.1 "));
+    assert_non_null(strstr(out, "  sgd-lr0.1 "));
     assert_non_null(strstr(out, "tuned by train_loss over 3 rates, 1e-2 to 1e+30\n"));
     slurp(in(dir, "runs/fcn-2x8-digits-sgd-lr1e+30-epochs2-seed0/diverged.txt"), text, sizeof text);
     assert_non_null(strstr(text, "is not finite"));
