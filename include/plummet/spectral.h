@@ -1,8 +1,9 @@
-/* spectral.h: what a matrix does as a map: operator norm, nuclear norm, singular values; of any matrix, and of a layer's. */
+/* spectral.h: matrices as maps: operator norms, singular values, polar factors; of any matrix and of a layer's; and the
+ * optimisers that are made of these. */
 #ifndef PLUMMET_SPECTRAL_H
 #define PLUMMET_SPECTRAL_H
 
-#include <plummet/nn.h>
+#include <plummet/optim.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,16 +49,16 @@ typedef struct {
 
 /* u = U V^T of a = U diag(s) V^T, for `count` matrices a [count,rows,cols] at once; u may be a.  It is the matrix of operator norm 1
  * with the largest <a, u> = ||a||_nuc, and the semi-orthogonal matrix nearest to a where a has full rank.
- *   Newton-Schulz: x <- alpha x (3 - alpha^2 x x^T x) / 2 from x = a / s_1, with the alpha that is best for singular values
- *   in [l, 1], l from 1e-4 on (Higham 2008, section 8.3; Chen & Chow 2014): a fixed number of products of matrices by
- *   oneDNN, whatever a is.  What becomes of a singular value s_i:
- *     s_i >= 1e-4 s_1: 1; together ||u - U V^T||_F <= 2e-5 sqrt(min(rows, cols)), three times that below 1e-3 s_1;
+ *   Newton-Schulz: x <- alpha x (3 - alpha^2 x^T x) / 2 from x = a / (sum of s_i^4)^(1/4), which is at least s_1, with the alpha that is
+ *   best for singular values in [l, 1], l = 1e-4 / min(rows, cols)^(1/4) at first (Higham 2008, section 8.3; Chen & Chow
+ *   2014): a fixed number of products of matrices by oneDNN, whatever a is.  What becomes of a singular value s_i:
+ *     s_i >= 1e-4 s_1: 1; together ||u - U V^T||_F <= 5e-5 sqrt(min(rows, cols)), twice that below 1e-3 s_1;
  *     below: something between 0 and 1, in order of size; 0 stays below 1e-2 (rounding of a itself, enlarged).
- *   So of a matrix without full rank it is the partial isometry of its range, as the pseudo-inverse would have it; of the zero matrix, 0.
- *   Where rows or cols is 1, u = a / ||a||_F, exact to rounding.
+ *   So of a matrix without full rank it is the partial isometry of its range, as the pseudo-inverse would have it; of the zero
+ *   matrix, 0.  Where rows or cols is 1, u = a / ||a||_F, exact to rounding.
  *   .quick: Jordan et al. 2024, "Muon": x <- 3.4445 x - 4.7750 (x x^T) x + 2.0315 (x x^T)^2 x, five times, from
  *   x = a / (||a||_F + 1e-7).
- *   Cost: 4 m^2 n floating-point operations a step with m <= n the extents, 13 steps; .quick: 5 steps of 4 m^2 n + 2 m^3. */
+ *   Cost: 4 m^2 n floating-point operations a step with m <= n the extents, 13 to 15 steps; .quick: 5 steps of 4 m^2 n + 2 m^3. */
 PLM_API bool plm_polar(plm_ctx *ctx, const float *a, int64_t count, int64_t rows, int64_t cols,
                        const plm_polar_desc *desc, float *u);
 
@@ -83,6 +84,21 @@ typedef struct {
 
 /* The norms of each matrix of a layer, as the functions above compute them.  Memory: one copy of the tensor. */
 PLM_API bool plm_layer_norms(plm_graph *g, int layer, plm_layer_tensor of, const plm_layer_norms_desc *out);
+
+/* ------------------------------------------------------------------ optimisers (for all of them see optim.h) */
+
+/* Spectral Automatic Gradient Descent: the same majorisation, minimised without the assumption that gradients have rank 1.  For
+ * all steps with ||dW_tap||_op = (eta/L) s_k the first-order term is least, -eta G, in the direction -U V^T:
+ *   G = (1/L) sum_k s_k sum_taps ||g_tap||_nuc,   eta = log((1 + sqrt(1 + 4 G)) / 2),
+ *   w_tap -= gain (eta / L) s_k U V^T,   g_tap = U S V^T.
+ * U V^T and the nuclear norm are plm_polar's (spectral.h): of singular values below 1e-4 of the largest it takes less.  All else as
+ * AGD; a step costs some ten times as many operations as the backward pass at batch 128 and width 256, less at larger batches.
+ * Source: the dual norm of the operator norm in section 3 of arXiv 2304.05187; Bernstein & Newhouse 2024, arXiv 2409.20325. */
+typedef struct {
+    double gain;   /* 0 means 1 */
+    bool   reinit; /* as AGD's */
+} plm_spectral_agd_desc;
+PLM_API plm_optimizer *plm_spectral_agd_new(plm_graph *g, const plm_spectral_agd_desc *desc);
 
 #ifdef __cplusplus
 }

@@ -5,13 +5,7 @@
  * gradient's size alone; there is nothing to tune. */
 #include <math.h>
 
-#include "optim/optim.h"
-
-/* s_k = sqrt(d_k / (d_{k-1} T_k)): the norm to which layer k's matrices were drawn.  d are all channels: groups cancel. */
-static double layer_scale(const plm_layer *l)
-{
-    return sqrt((double)l->d_out / ((double)l->d_in * l->kernel_h * l->kernel_w));
-}
+#include "optim/dual.h"
 
 static bool accepts(plm_optimizer *o, const plm_param_view *v)
 {
@@ -34,13 +28,13 @@ static bool begin(plm_optimizer *o)
     double              G = 0;
     for (int i = 0; (v = plm_optimizer_param(o, i)); i++)
         for (int tap = 0; tap < v->matrices; tap++)
-            G += layer_scale(v->layer) * sqrt(v->square[tap]) / L; /* gradient summary */
-    const double eta = log((1 + sqrt(1 + 4 * G)) / 2);             /* automatic learning rate: e^eta (e^eta - 1) = G */
+            G += plm__layer_scale(v->layer) * sqrt(v->square[tap]) / L; /* gradient summary */
+    const double eta = log((1 + sqrt(1 + 4 * G)) / 2); /* automatic learning rate: e^eta (e^eta - 1) = G */
     for (int i = 0; (v = plm_optimizer_param(o, i)); i++)
         for (int tap = 0; tap < v->matrices; tap++) {
             const double norm = sqrt(v->square[tap]);
             /* A tap without gradient is left alone: 0/0 has no direction. */
-            v->coefficient[tap] = norm > 0 ? desc->gain * eta / L * layer_scale(v->layer) / norm : 0;
+            v->coefficient[tap] = norm > 0 ? desc->gain * eta / L * plm__layer_scale(v->layer) / norm : 0;
         }
     plm_optimizer_report(o, eta, G);
     return true;

@@ -97,8 +97,7 @@ static bool norms_of(plm_ctx *ctx, const plm__matrices *m, int i, const float *a
     const double  frobenius = sqrt(plm__squares(a, n));
     if (out->frobenius) out->frobenius[i] = frobenius;
     if (out->op || out->stable_rank || out->kept) {
-        const double op = plm__operator_norm(ctx, a, m->rows, m->cols, PLM__OPERATOR_TOLERANCE,
-                                             out->kept ? out->kept + i * shorter : NULL);
+        const double op = plm__operator_norm(ctx, a, m->rows, m->cols, out->kept ? out->kept + i * shorter : NULL);
         if (out->op) out->op[i] = op;
         if (out->stable_rank) out->stable_rank[i] = plm__stable_rank(frobenius, op);
     }

@@ -16,16 +16,15 @@ typedef struct {
 
 enum { MAX_STEPS = 24 };
 
-#define LEAST 1e-4  /* of s_1: smaller singular values are not brought to 1 */
-#define NEAR 1e-7   /* of 1: floats are as near */
-#define MARGIN 1.02 /* s_1 is known to better than that, and must not be underrated: beyond 1 the polynomial falls */
+#define LEAST 1e-4 /* of s_1: smaller singular values are not brought to 1 */
+#define NEAR 1e-7  /* of 1: floats are as near                             */
 
-/* What takes [LEAST, 1] to 1: each step the cubic whose least value on [l, 1] is largest.  It has its top, 1, at 1/alpha, and
- * the same value at both ends (Chen & Chow 2014). */
-static int accurate_steps(odd step[MAX_STEPS])
+/* What takes [l, 1] to 1: each step the cubic whose least value on what is left of it is largest.  That has its top, 1, at
+ * 1/alpha, and the same value at both ends (Chen & Chow 2014). */
+static int accurate_steps(double l, odd step[MAX_STEPS])
 {
     int n = 0;
-    for (double l = LEAST; 1 - l > NEAR && n < MAX_STEPS; n++) {
+    for (; 1 - l > NEAR && n < MAX_STEPS; n++) {
         const double alpha = sqrt(3 / (1 + l + l * l));
         step[n]            = (odd){ 1.5 * alpha, -0.5 * alpha * alpha * alpha, 0 };
         l                  = step[n].a * l + step[n].b * l * l * l;
@@ -119,12 +118,27 @@ static bool apply_odd(plm_ctx *ctx, const workshop *w, const odd *p, float *x)
     return true;
 }
 
-/* What a matrix is divided by, so that its singular values are at most 1; 0: it is zero.  nan on error. */
-static double size_of(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, bool quick)
+/* u = a / ||a||_F for each matrix; 0 for a zero matrix. */
+static void normalise(const float *a, int64_t count, int64_t each, double more, float *u)
 {
-    const double frobenius = sqrt(plm__squares(a, rows * cols));
-    if (rows == 1 || cols == 1) return frobenius;
-    return quick ? frobenius + 1e-7 : MARGIN * plm__operator_norm(ctx, a, rows, cols, 1e-2, NULL);
+    for (int64_t m = 0; m < count; m++) {
+        const double size = sqrt(plm__squares(a + m * each, each)) + more;
+        for (int64_t i = m * each; i < (m + 1) * each; i++) u[i] = size > 0 ? (float)((double)a[i] / size) : 0;
+    }
+}
+
+/* Brings s_1 of each x near 1 but not above it, where the polynomial falls: divides by the root of ||G||_F, which is
+ * (sum of s_i^4)^(1/4), at least s_1 and at most k^(1/4) s_1. */
+static bool tighten(plm_ctx *ctx, const workshop *w, float *x)
+{
+    const int64_t each = w->rows * w->cols;
+    const float  *g    = w->g->data;
+    if (!plm__kernel_run(ctx, w->gram, &(plm__args){ .src = x, .weights = x, .dst = w->g->data })) return false;
+    for (int64_t m = 0; m < w->count; m++) {
+        const double size = 1.0001 * pow(plm__squares(g + m * w->k * w->k, w->k * w->k), 0.25); /* rounding: 1e-6 */
+        for (int64_t i = m * each; size > 0 && i < (m + 1) * each; i++) x[i] = (float)((double)x[i] / size);
+    }
+    return true;
 }
 
 bool plm__polar(plm_ctx *ctx, const float *a, int64_t count, int64_t rows, int64_t cols, bool quick, float *u,
@@ -133,15 +147,11 @@ bool plm__polar(plm_ctx *ctx, const float *a, int64_t count, int64_t rows, int64
     const int64_t each = rows * cols;
     workshop      w    = { .count = count, .rows = rows, .cols = cols, .k = rows < cols ? rows : cols };
     odd           step[MAX_STEPS];
-    const int     steps = quick ? quick_steps(step) : accurate_steps(step);
-    for (int64_t m = 0; m < count; m++) {
-        const double size = size_of(ctx, a + m * each, rows, cols, quick);
-        if (!isfinite(size)) return false;
-        for (int64_t i = m * each; i < (m + 1) * each; i++) u[i] = size > 0 ? (float)((double)a[i] / size) : 0;
-    }
-    bool ok = true;
+    const int     steps = quick ? quick_steps(step) : accurate_steps(LEAST / pow((double)w.k, 0.25), step);
+    bool          ok    = true;
+    normalise(a, count, each, quick && w.k > 1 ? 1e-7 : 0, u);
     if (w.k > 1) {
-        ok = open_workshop(ctx, &w, step[0].c != 0);
+        ok = open_workshop(ctx, &w, quick) && (quick || tighten(ctx, &w, u));
         for (int i = 0; ok && i < steps; i++) ok = apply_odd(ctx, &w, &step[i], u);
         close_workshop(ctx, &w);
     }

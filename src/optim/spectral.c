@@ -11,6 +11,9 @@
 #include <string.h>
 
 enum { BLOCK = 256, PARALLEL = 1 << 16 }; /* floats: columns at a time; a matrix that is worth threads */
+enum { FEWEST = 8 };                      /* iterations: so that a start far from the top vector is found out */
+
+#define TOLERANCE 1e-6 /* as the public header promises */
 
 /* What the iteration holds; n = min(rows, cols).  All in one block of the pool. */
 typedef struct {
@@ -126,7 +129,7 @@ static void orthogonalise(const lanczos *l, int k, double *z)
 }
 
 /* s_1^2, and the eigenvector of G in `kept`. */
-static bool iterate(plm_ctx *ctx, lanczos *l, double tolerance, double *kept, double *square)
+static bool iterate(plm_ctx *ctx, lanczos *l, double *kept, double *square)
 {
     if (!grow(ctx, l, 0)) return false;
     start(l, kept);
@@ -141,7 +144,7 @@ static bool iterate(plm_ctx *ctx, lanczos *l, double tolerance, double *kept, do
         if (!top_of_tridiagonal(ctx, l, k, square)) return false;
         /* || G x - s^2 x || of the best x; s^2 differs from s_1^2 by twice what s does from s_1 */
         const double residual = beta * fabs(l->vector[k - 1]);
-        if (k == l->n || residual <= tolerance * *square / sqrt((double)l->n)) {
+        if (k == l->n || beta == 0 || (k >= FEWEST && residual <= TOLERANCE * *square / sqrt((double)l->n))) {
             if (kept) memset(kept, 0, (size_t)l->n * sizeof *kept);
             for (int j = 0; kept && j < k; j++)
                 for (int64_t i = 0; i < l->n; i++) kept[i] += l->vector[j] * l->basis[j * l->n + i];
@@ -163,11 +166,11 @@ bool plm__matrix_check(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols,
                      (long long)(at / cols), (long long)(at % cols), plm__shape_text(shape, text), (double)a[at]);
 }
 
-double plm__operator_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double tolerance, double *kept)
+double plm__operator_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double *kept)
 {
     lanczos    l      = { .a = a, .rows = rows, .cols = cols, .n = rows < cols ? rows : cols };
     double     square = NAN;
-    const bool ok     = iterate(ctx, &l, tolerance, kept, &square);
+    const bool ok     = iterate(ctx, &l, kept, &square);
     plm__pool_drop(ctx, l.block);
     return ok ? sqrt(fmax(square, 0)) : NAN;
 }
@@ -205,9 +208,8 @@ double plm__stable_rank(double frobenius, double op)
 double plm_operator_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double *kept)
 {
     if (!plm__enter(ctx, "plm_operator_norm")) return NAN;
-    const double norm = plm__matrix_check(ctx, a, rows, cols, "plm_operator_norm")
-                            ? plm__operator_norm(ctx, a, rows, cols, PLM__OPERATOR_TOLERANCE, kept)
-                            : NAN;
+    const double norm =
+        plm__matrix_check(ctx, a, rows, cols, "plm_operator_norm") ? plm__operator_norm(ctx, a, rows, cols, kept) : NAN;
     plm__leave(ctx);
     return norm;
 }
@@ -243,9 +245,8 @@ double plm_frobenius_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t co
 double plm_stable_rank(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols)
 {
     if (!plm__enter(ctx, "plm_stable_rank")) return NAN;
-    const double op   = plm__matrix_check(ctx, a, rows, cols, "plm_stable_rank")
-                            ? plm__operator_norm(ctx, a, rows, cols, PLM__OPERATOR_TOLERANCE, NULL)
-                            : NAN;
+    const double op =
+        plm__matrix_check(ctx, a, rows, cols, "plm_stable_rank") ? plm__operator_norm(ctx, a, rows, cols, NULL) : NAN;
     const double rank = isfinite(op) ? plm__stable_rank(sqrt(plm__squares(a, rows * cols)), op) : NAN;
     plm__leave(ctx);
     return rank;

@@ -8,8 +8,7 @@
 
 /* ------------------------------------------------------------------ spectral.c: for finite matrices; nan or false on error */
 
-#define PLM__OPERATOR_TOLERANCE 1e-6 /* as the public header promises */
-double plm__operator_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double tolerance, double *kept);
+double plm__operator_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double *kept);
 bool   plm__singular_values(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols, double *s);
 double plm__nuclear_norm(plm_ctx *ctx, const float *a, int64_t rows, int64_t cols);
 double plm__stable_rank(double frobenius, double op);

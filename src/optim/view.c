@@ -57,9 +57,8 @@ bool plm_optimizer_set_factor(plm_optimizer *o, double factor)
 
 const plm_optimizer_kind *const *plm_optimizer_kinds(void)
 {
-    static const plm_optimizer_kind *const kinds[] = {
-        &plm__agd, &plm__sgd, &plm__adam, &plm__adamw, &plm__nadamw, NULL
-    };
+    static const plm_optimizer_kind *const kinds[] = { &plm__agd,    &plm__sgd,          &plm__adam, &plm__adamw,
+                                                       &plm__nadamw, &plm__spectral_agd, NULL };
     return kinds;
 }
 
