@@ -56,6 +56,8 @@ typedef struct {
 typedef struct {
     bool eval;    /* evaluation mode: batch norm uses its running statistics  */
     bool no_grad; /* do not record: values are freed early, no plm_backward   */
+    bool
+        keep; /* keep all values and gradients until reset, for plm_val_grad of any value and plm_tape_write: takes memory */
 } plm_tape_desc;
 
 PLM_API plm_tape *plm_tape_new(plm_ctx *ctx, const plm_tape_desc *desc);
@@ -80,8 +82,10 @@ PLM_API bool      plm_val_ok(plm_val v); /* false: empty or stale */
 PLM_API plm_shape plm_val_shape(plm_val v);
 PLM_API float     plm_val_item(plm_val v);                        /* of a value with one element; nan on error       */
 PLM_API bool      plm_val_read(plm_val v, float *dst, int64_t n); /* row-major                                       */
-PLM_API bool      plm_val_grad(plm_val v, float *dst, int64_t n); /* after plm_backward: of an input with .grad      */
-PLM_API void      plm_release(plm_val v);                         /* the handle is not used again: memory goes early */
+PLM_API bool
+             plm_val_grad(plm_val v, float *dst,
+                          int64_t n); /* after plm_backward: of an input with .grad, or of any value on a tape with .keep */
+PLM_API void plm_release(plm_val v); /* the handle is not used again: memory goes early */
 
 /* ------------------------------------------------------------------ backward */
 
@@ -95,6 +99,22 @@ typedef struct {
  * the last backward pass that reached that parameter had .more (and no step or plm_ctx_clear came between). */
 PLM_API bool plm_backward(plm_val loss) PLM_MUST_CHECK;
 PLM_API bool plm_backward_with(plm_val loss, const plm_backward_desc *desc) PLM_MUST_CHECK;
+
+/* ------------------------------------------------------------------ the tape made visible */
+
+typedef struct {
+    bool dot;     /* a graph for Graphviz, edges from a value to what is made of it; false: lines of text */
+    int  numbers; /* so many of each value and gradient, row-major, then the Frobenius norm of all; 0 means 6 */
+} plm_tape_write_desc;
+
+/* Writes what the tape holds, in backward order: the last record first, inputs and parameters at the end; of each op, module,
+ * shape, value and gradient.
+ *     v6 = mean(v5)  []  value 5  gradient 1
+ *     v2 is parameter w  [2,3]  value 0.5 0 0.5 -1 0 1  gradient 1 2 3 3 6 9
+ * Gradients are there after plm_backward.  On a tape without .keep, records and values that are needed no more are gone.  A
+ * graph's records show what its plan made of it: fused ops as one, changes of layout as `reorder`.  PLM_ERR_IO: the path
+ * cannot be written. */
+PLM_API bool plm_tape_write(plm_tape *tape, const char *path, const plm_tape_write_desc *desc);
 
 /* ------------------------------------------------------------------ gradient checker */
 

@@ -95,6 +95,7 @@ struct plm_record {
 struct plm__list {
     plm_ctx    *ctx;
     bool        eval, no_grad;
+    bool        keep;  /* all values and gradients stay until reset */
     bool        dry;   /* a plan */
     const char *node;  /* name for the records being appended; NULL: eager */
     uint64_t    step;  /* of a tape: what random ops draw for                      */

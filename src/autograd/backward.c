@@ -69,8 +69,10 @@ static bool step_back(plm_record *r, bool more)
             ok = ok && accumulate(r, i);
             if (--plm__in(r, i)->readers == 0 && plm__in(r, i)->param && ok) param_done(plm__in(r, i), more);
         }
-    plm__pool_drop(l->ctx, out->grad);
-    out->grad = NULL;
+    if (!l->keep) {
+        plm__pool_drop(l->ctx, out->grad);
+        out->grad = NULL;
+    }
     for (int k = 0; k < 2; k++) {
         plm__pool_drop(l->ctx, r->aux[k]);
         r->aux[k] = NULL;

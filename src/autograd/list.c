@@ -56,7 +56,7 @@ void plm__list_pop(plm__list *l)
 void plm__value_release(plm__list *l, int32_t id)
 {
     plm__value *v = &l->value[id];
-    if (--v->holds > 0) return;
+    if (--v->holds > 0 || l->keep) return;
     plm__pool_drop(l->ctx, v->data);
     v->data = NULL;
 }

@@ -52,6 +52,7 @@ plm_tape *plm_tape_new(plm_ctx *ctx, const plm_tape_desc *desc)
     tape->list.draws   = 0;
     tape->list.eval    = desc && desc->eval;
     tape->list.no_grad = desc && desc->no_grad;
+    tape->list.keep    = desc && desc->keep;
     return tape;
 }
 
@@ -247,7 +248,8 @@ bool plm_val_grad(plm_val v, float *dst, int64_t n)
     if (ok && !value->grad)
         ok = plm__fail(
             v.tape->list.ctx, PLM_ERR_STATE,
-            "plm_val_grad: no gradient is kept for this value: make it an input with .grad and run plm_backward");
+            "plm_val_grad: no gradient is kept for this value: make it an input with .grad, or the tape one with "
+            ".keep, and run plm_backward");
     ok = ok && read_plain(v.tape->list.ctx, &value->layout, value->grad->data, dst, n, "plm_val_grad");
     plm__leave(v.tape->list.ctx);
     return ok;

@@ -113,7 +113,7 @@ bool plm__record_pass_grad(plm_record *r, int i)
 
 float *plm__record_reuse_grad(plm_record *r, int i)
 {
-    if (plm__in(r, i)->param || plm__out(r)->grad->refs > 1) return plm_record_grad_in(r, i);
+    if (plm__in(r, i)->param || plm__out(r)->grad->refs > 1 || r->list->keep) return plm_record_grad_in(r, i);
     plm__record_pass_grad(r, i);
     return r->grad_in[i]->data;
 }
@@ -193,7 +193,7 @@ bool plm__record_run(plm_record *r)
     ok = ok && check_output(r);
 
     for (int i = 0; i < r->n_in; i++) plm__value_release(l, r->in[i]);
-    if (!r->keep) plm__list_pop(l);
+    if (!r->keep && !l->keep) plm__list_pop(l);
     if (l->ctx->watch) l->ctx->watch(l->ctx->watch_user, op->name, node, false, plm__seconds() - start);
     return ok;
 }
