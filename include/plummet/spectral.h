@@ -98,7 +98,49 @@ typedef struct {
     double gain;   /* 0 means 1 */
     bool   reinit; /* as AGD's */
 } plm_spectral_agd_desc;
+/* Muon, momentum orthogonalised by Newton-Schulz, for the weights of layers; each group of a convolution is one matrix of
+ * d_out/groups x d_in/groups kernel_h kernel_w:
+ *   m = momentum m + (1 - momentum) g;  x = momentum m + (1 - momentum) g;
+ *   w -= lr (sqrt(max(1, d_out / (d_in kernel_h kernel_w))) NS5(x) + weight_decay w),   NS5: plm_polar's .quick.
+ * Biases, norms' scale and shift, and embeddings step by AdamW with adam_lr, beta1, beta2 and eps; a schedule acts on both rates.
+ * Its source leaves the last layer to AdamW too, here it counts as the others.
+ * Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon. */
+typedef struct {
+    double lr;       /* 0 means 0.02 */
+    double momentum; /* 0 means 0.95   (PLM_ZERO: 0) */
+    double weight_decay;
+    double adam_lr; /* 0 means 3e-4 */
+    double beta1;   /* 0 means 0.9    (PLM_ZERO: 0) */
+    double beta2;   /* 0 means 0.95   (PLM_ZERO: 0) */
+    double eps;     /* 0 means 1e-10 */
+    double clip_norm;
+    bool   reinit; /* PLM_INIT_PYTORCH */
+} plm_muon_desc;
+
+/* SGD and Adam in the modular norm: u = m, or u = m / sqrt(v), with m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2; then for each
+ * matrix (tap of a group) of layer k
+ *   w_tap -= lr (1/L) / S_k * sqrt(d_out/d_in) / (kernel_h kernel_w) * u_tap / ||u_tap||_op,
+ * and for each row of an embedding w_row -= lr (1/L) / S_k * u_row / rms(u_row).  Every layer has the mass 1, so 1/L is its share; S_k is
+ * the sensitivity of what follows layer k: the sum over paths to the output of products of modules' sensitivities (scale/sqrt(2) for
+ * ReLU, 1/sqrt(2) for GELU, 1/4 for sigmoid, 1 for all others), found by walking the graph.  A matrix whose u is zero is left
+ * alone; biases and affine norms are refused by name.  The source lets lr fall linearly to 0.
+ * Source: Large et al. 2024, arXiv 2405.14813, algorithm 1 and appendix; operator norms as plm_operator_norm. */
+typedef struct {
+    double lr;       /* 0 means 0.5 */
+    double momentum; /* b1; 0 means 0.9   (PLM_ZERO: 0) */
+    bool   reinit;   /* PLM_INIT_AGD */
+} plm_modular_sgd_desc;
+typedef struct {
+    double lr;     /* 0 means 0.5 */
+    double beta1;  /* 0 means 0.9    (PLM_ZERO: 0) */
+    double beta2;  /* 0 means 0.99   (PLM_ZERO: 0) */
+    bool   reinit; /* PLM_INIT_AGD */
+} plm_modular_adam_desc;
+
 PLM_API plm_optimizer *plm_spectral_agd_new(plm_graph *g, const plm_spectral_agd_desc *desc);
+PLM_API plm_optimizer *plm_muon_new(plm_graph *g, const plm_muon_desc *desc);
+PLM_API plm_optimizer *plm_modular_sgd_new(plm_graph *g, const plm_modular_sgd_desc *desc);
+PLM_API plm_optimizer *plm_modular_adam_new(plm_graph *g, const plm_modular_adam_desc *desc);
 
 #ifdef __cplusplus
 }

@@ -95,6 +95,6 @@ int64_t plm__part_start(int64_t n, int k);
 /* ------------------------------------------------------------------ the library's own kinds */
 
 extern const plm_optimizer_kind plm__agd, plm__sgd, plm__adam, plm__adamw, plm__nadamw;
-extern const plm_optimizer_kind plm__spectral_agd;
+extern const plm_optimizer_kind plm__spectral_agd, plm__muon, plm__modular_sgd, plm__modular_adam;
 
 #endif

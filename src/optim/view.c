@@ -57,8 +57,10 @@ bool plm_optimizer_set_factor(plm_optimizer *o, double factor)
 
 const plm_optimizer_kind *const *plm_optimizer_kinds(void)
 {
-    static const plm_optimizer_kind *const kinds[] = { &plm__agd,    &plm__sgd,          &plm__adam, &plm__adamw,
-                                                       &plm__nadamw, &plm__spectral_agd, NULL };
+    static const plm_optimizer_kind *const kinds[] = { &plm__agd,   &plm__sgd,         &plm__adam,
+                                                       &plm__adamw, &plm__nadamw,      &plm__spectral_agd,
+                                                       &plm__muon,  &plm__modular_sgd, &plm__modular_adam,
+                                                       NULL };
     return kinds;
 }
 

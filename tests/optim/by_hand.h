@@ -6,7 +6,7 @@
 
 #include <lapacke.h>
 
-enum { HAND_SIDE = 256 }; /* no matrix is larger than this squared */
+enum { HAND_SIDE = 768 }; /* no matrix is larger than this squared */
 
 /* Where element (r, c) of matrix m of a layer stands in its row-major tensor.  flat: a group's taps are one matrix. */
 static inline int64_t hand_at(const plm_layer *l, bool flat, int64_t m, int64_t r, int64_t c)
