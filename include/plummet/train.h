@@ -166,8 +166,10 @@ PLM_API bool plm_bench(plm_graph *net, plm_optimizer *opt, const plm_bench_desc 
 PLM_API plm_run *plm_run_new(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
 /* Opens DIR.partial (`dir` is either name), so that plm_train takes it up at its newest checkpoint; a finished DIR becomes
  * DIR.partial again, to be given more epochs.  metrics.csv and steps.csv keep the rows up to the checkpoint.  The last three
- * arguments as when it was new; config: NULL keeps the file.  Errors: no such run, both of them there, in use. */
+ * arguments as when it was new; config: NULL keeps the file.  Errors: no such run, both of them there, in use, finished
+ * without a checkpoint. */
 PLM_API plm_run *plm_run_resume(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
+PLM_API bool     plm_run_has_checkpoint(const char *dir);                            /* DIR.partial, that is */
 PLM_API bool     plm_run_epoch(plm_run *run, const plm_epoch *epoch) PLM_MUST_CHECK; /* one row, flushed */
 PLM_API bool     plm_run_step(plm_run *run, const plm_step *step) PLM_MUST_CHECK;
 PLM_API bool     plm_run_finish(plm_run *run, plm_graph *net) PLM_MUST_CHECK; /* saves, closes, renames */

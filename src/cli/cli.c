@@ -1,6 +1,7 @@
 /* cli.c: `plummet COMMAND [options]`: which command, its help, its exit status. */
 #include "lab.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -54,7 +55,12 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
                "with a\n"
                "rate if need be: adam:1e-4,sgd.  --what-if takes changes: width*2,depth/2,width=512,depth*2+width*2.");
     if (c->bit == CLI_TRAIN)
-        printf("\n\nWith --out the run folder is made as DIR.partial and renamed when the run is whole.");
+        printf(
+            "\n\nWith --out the run folder is made as DIR.partial and renamed when the run is whole.  SIGINT and "
+            "SIGTERM\n"
+            "finish the step and save a checkpoint there (a second one ends at once); --resume DIR goes on, to the\n"
+            "same bits.  With --resume only --epochs, --save-every, --on-nonfinite, --data, --threads and --quiet may\n"
+            "be given anew.");
     if (grid)
         printf(
             "\n\nAn option of a training may have several values: a list 1,2,3, a range 2:32 of whole numbers, which\n"
@@ -73,7 +79,7 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
             "says how many.  Without --out the folder is reproduce/NAME.  An option of a training takes the place of\n"
             "the paper's: --dataset digits, --width 64,256, --seeds 3.");
     printf("\n\n");
-    cli_print_options(grid ? c->bit | CLI_TRAIN : c->bit);
+    cli_print_options(grid ? c->bit | CLI_TRAIN : c->bit == CLI_TRAIN ? CLI_TRAIN | CLI_ALONE : c->bit);
     if (grid || c->bit & (CLI_TRAIN | CLI_INSPECT | CLI_BENCH | CLI_EXPLAIN)) {
         putchar('\n');
         cli_arch_print(extra);
@@ -145,6 +151,24 @@ static int flushed(int status)
     return fail(text);
 }
 
+/* How the shell knows of a command that a signal has stopped. */
+static int status_of_signal(void)
+{
+    return cli_signalled() ? 128 + cli_signalled() : 0;
+}
+
+static int run_parsed(const command *c, const cli_request *r, const plm_cli_extra *extra, const char **inputs,
+                      int count)
+{
+    plm_ctx *ctx = plm_ctx_new(&(plm_ctx_desc){ .seed = (uint64_t)r->own.seed, .threads = (int)r->own.threads });
+    if (!ctx) return fail("out of memory");
+    const bool ok     = run(c, ctx, r, extra, inputs, count);
+    int        status = status_of_signal();
+    if (!ok) status = cli_usage_failed() ? 2 : fail(plm_ctx_error(ctx));
+    plm_ctx_free(ctx);
+    return status ? status : flushed(0);
+}
+
 static int run_command(const command *c, int argc, char **argv, const plm_cli_extra *extra, const char **inputs)
 {
     const cli_words words = { c->name, argc - 2, (const char *const *)argv + 2 };
@@ -152,20 +176,22 @@ static int run_command(const command *c, int argc, char **argv, const plm_cli_ex
     cli_request     r;
     int             count;
     if (c->bit == CLI_REPRODUCE) taken = inputs;
+    const unsigned bits = c->bit | (c->bit == CLI_TRAIN ? CLI_ALONE : 0);
     if (!(c->bit & GRIDS ? cli_request_parse(&words, c->bit, &r, taken, &count)
-                         : cli_parse(&words, c->bit, &r.own, taken, &count)))
+                         : cli_parse(&words, bits, &r.own, taken, &count)))
         return 2;
     if (r.own.help) {
         print_command_help(c, extra);
         return flushed(0);
     }
-    plm_ctx *ctx = plm_ctx_new(&(plm_ctx_desc){ .seed = (uint64_t)r.own.seed, .threads = (int)r.own.threads });
-    if (!ctx) return fail("out of memory");
-    const bool ok     = run(c, ctx, &r, extra, inputs, count);
-    int        status = 0;
-    if (!ok) status = cli_usage_failed() ? 2 : fail(plm_ctx_error(ctx));
-    plm_ctx_free(ctx);
-    return status ? status : flushed(0);
+    if (c->bit != CLI_TRAIN || !r.own.resume) return run_parsed(c, &r, extra, inputs, count);
+    struct cJSON *config;
+    char          why[CLI_SENTENCE];
+    int           status = 2;
+    if (cli_resume(&words, &r.own, &config, why)) status = run_parsed(c, &r, extra, inputs, count);
+    else if (!cli_usage_failed()) status = fail(why);
+    cJSON_Delete(config);
+    return status;
 }
 
 /* A standard stream that is closed would be the number of the next file opened, and what is printed would end in it.
@@ -183,6 +209,7 @@ int plm_main(int argc, char **argv, const plm_cli_extra *extra)
     const char *word = argc > 1 ? argv[1] : "";
     if (!keep_standard_streams()) return fail("a standard stream is closed and /dev/null cannot be opened");
     cli_usage_begin();
+    cli_signals_forget();
     cli_optimizers_use(extra);
     if (strcmp(word, "--version") == 0) {
         printf("plummet %s (oneDNN %s, %s)\n", cli_version(), plm_engine_version(), plm_engine_isa());

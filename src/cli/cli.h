@@ -25,20 +25,23 @@ enum {
     CLI_COMPARE   = 32,
     CLI_REPRODUCE = 64,
     CLI_PLOT      = 128,
-    CLI_EXPLAIN   = 256
+    CLI_EXPLAIN   = 256,
+    CLI_ALONE     = 512 /* of train, but not of a training in a grid */
 };
 
 #define CLI_MOST_OPTIONS 128
 
 /* The resolved values of all options of all commands. */
 typedef struct {
-    const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format, *select, *only, *vs, *what_if;
+    const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format, *select, *only, *vs, *what_if,
+        *save_every, *resume, *on_nonfinite;
     const char *formats, *what;
     bool        report;
     int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, seeds, threads;
     double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
     bool nesterov, decay_weights_only, quiet, epoch_zero, log_steps, no_augment, json, profile, dry_run, extend, quick,
         step, theory, help;
+    int64_t epochs_before; /* with --resume: that the run was to have */
     bool given[CLI_MOST_OPTIONS]; /* [i]: option i of the table was on the command line */
 } cli_settings;
 
@@ -145,14 +148,35 @@ bool cli_config_agrees(const cli_settings *s, const struct cJSON *config, char *
 
 /* A line per epoch; on a terminal, under it, one that is always overwritten: how far, how long still. */
 typedef struct {
-    bool   quiet, terminal, shown;
-    int    epochs;
-    double began, updated;
+    bool    quiet, terminal, shown;
+    int     epochs;
+    double  began, updated;
+    int64_t first; /* step seen; 0: none yet */
 } cli_progress;
 void cli_progress_begin(cli_progress *p, const cli_settings *s);
 void cli_progress_step(cli_progress *p, const plm_step *step);
 void cli_progress_epoch(cli_progress *p, const plm_epoch *epoch);
 void cli_progress_end(cli_progress *p); /* before anything else is printed */
+
+/* ------------------------------------------------------------------ stopping and going on */
+
+#define CLI_SENTENCE 1024
+
+/* From here to the end SIGINT, SIGTERM and SIGHUP are noted once; the second one ends the process. */
+void        cli_signals_begin(void);
+void        cli_signals_end(void);
+void        cli_signals_forget(void);
+int         cli_signalled(void); /* which one came since the command began; 0: none */
+const char *cli_signal_name(int signal);
+
+/* Replaces what the command line said of `train --resume RUN` by the settings in RUN's config.json and what may be given
+ * anew.  *config: what the texts belong to, for cJSON_Delete afterwards, in any case.  False after a wrong use or, with `why`,
+ * when the run cannot be read. */
+bool cli_resume(const cli_words *words, cli_settings *s, struct cJSON **config, char why[CLI_SENTENCE]);
+/* Epochs and steps of --save-every, one of them 0. */
+bool cli_save_every(const cli_settings *s, int *epochs, int64_t *steps);
+/* The settings of which a checkpoint is no use to another training, one a line; to be given to free; NULL: no memory. */
+char *cli_recipe(const cli_settings *s);
 
 /* ------------------------------------------------------------------ one training */
 

@@ -76,6 +76,8 @@ static void add_settings(cJSON *into, const cli_settings *s)
     cJSON_AddNumberToObject(into, "seed", (double)s->seed);
     cJSON_AddBoolToObject(into, "epoch_zero", s->epoch_zero);
     cJSON_AddBoolToObject(into, "log_steps", s->log_steps);
+    add_text(into, "save_every", s->save_every);
+    cJSON_AddStringToObject(into, "on_nonfinite", s->on_nonfinite);
 }
 
 /* "lr is 0.1, not 0.01"; false. */
@@ -106,12 +108,35 @@ bool cli_config_agrees(const cli_settings *s, const cJSON *config, char *differs
     if (settings) add_settings(settings, s);
     for (const cJSON *o = settings ? settings->child : NULL; same && o; o = o->next) {
         const cJSON *found = cJSON_GetObjectItemCaseSensitive(config, o->string);
-        if (strcmp(o->string, "data") == 0) continue; /* where the files lie */
+        if (strcmp(o->string, "data") == 0 || strcmp(o->string, "save_every") == 0)
+            continue;                                 /* nothing of the result */
         if (!found && !given(s, o->string)) continue; /* made when there was no such setting */
         if (!found || !cJSON_Compare(o, found, true)) same = differ(o, found, differs, size);
     }
     cJSON_Delete(settings);
     return same;
+}
+
+char *cli_recipe(const cli_settings *s)
+{
+    static const char *const others[] = { "data", "epochs", "epoch_zero", "log_steps", "save_every", "on_nonfinite" };
+    char                    *text     = NULL;
+    size_t                   size;
+    FILE                    *lines    = open_memstream(&text, &size);
+    cJSON                   *settings = cJSON_CreateObject();
+    bool                     ok       = lines && settings;
+    if (ok) add_settings(settings, s);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) cJSON_DeleteItemFromObject(settings, others[i]);
+    for (const cJSON *o = ok ? settings->child : NULL; ok && o; o = o->next) {
+        char *value = cJSON_PrintUnformatted(o);
+        ok          = value && fprintf(lines, "%s %s\n", o->string, value) > 0;
+        cJSON_free(value);
+    }
+    cJSON_Delete(settings);
+    if (lines && fclose(lines) != 0) ok = false;
+    if (ok) return text;
+    free(text);
+    return NULL;
 }
 
 static void add_facts(cJSON *into, plm_ctx *ctx, const cli_data *data, const plm_graph *net)

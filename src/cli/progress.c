@@ -31,11 +31,14 @@ void cli_progress_step(cli_progress *p, const plm_step *step)
 {
     if (p->quiet || !p->terminal) return;
     const double time = now();
-    if (step->step == 1) p->began = time;
+    if (p->first == 0) {
+        p->began = time;
+        p->first = step->step;
+    }
     if (time - p->updated < BETWEEN_UPDATES) return;
     p->updated             = time;
     const int64_t all      = step->steps_per_epoch * p->epochs;
-    const double  done     = (double)(step->step - 1);
+    const double  done     = (double)(step->step - p->first); /* since then */
     const double  left     = done > 0 ? (time - p->began) / done * (double)(all - step->step) : 0;
     const int64_t of_epoch = (step->step - 1) % step->steps_per_epoch + 1;
     clear_line(p);

@@ -2,6 +2,8 @@
 #include "cli.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 typedef struct {
     const cli_settings *settings;
@@ -12,6 +14,7 @@ typedef struct {
     const cli_watch    *watch; /* NULL: a training that shows itself */
     cli_progress        progress;
     plm_epoch           last;
+    int64_t             step; /* seen last, or resumed at */
 } job;
 
 static bool on_step(void *user, const plm_step *step)
@@ -19,14 +22,30 @@ static bool on_step(void *user, const plm_step *step)
     job *j = user;
     if (j->watch) j->watch->on_step(j->watch->user, step);
     else cli_progress_step(&j->progress, step);
-    return !j->run || !j->settings->log_steps || plm_run_step(j->run, step);
+    j->step = step->step;
+    if (j->run && j->settings->log_steps && !plm_run_step(j->run, step)) return false;
+    return !cli_signalled();
 }
 
 static bool on_epoch(void *user, const plm_epoch *epoch)
 {
     job *j = user;
     if (!j->watch) cli_progress_epoch(&j->progress, epoch);
-    return !j->run || plm_run_epoch(j->run, epoch);
+    if (j->run && !plm_run_epoch(j->run, epoch)) return false;
+    return !cli_signalled();
+}
+
+static void on_resume(void *user, const plm_resumed *from)
+{
+    job *j  = user;
+    j->step = from->at->step;
+    if (from->passed_over)
+        fprintf(stderr, "plummet: %s; going on from the one before, of step %lld\n", from->passed_over,
+                (long long)from->at->step);
+    if (j->settings->quiet || j->watch) return;
+    if (from->path) printf("going on after step %lld, in epoch %d\n", (long long)j->step, from->at->epoch + 1);
+    else printf("going on from the beginning: there was no checkpoint yet\n");
+    fflush(stdout);
 }
 
 static bool build(job *j, plm_ctx *ctx, const plm_arch *arch)
@@ -49,8 +68,10 @@ static bool open_run(job *j, plm_ctx *ctx)
 {
     const cli_settings *s = j->settings;
     if (!s->out) return true;
-    char *config = cli_config(ctx, s, &j->data, j->net);
-    if (config) j->run = plm_run_new(ctx, s->out, config, j->data.val != NULL, s->log_steps);
+    const bool goes_on = s->resume || (j->watch && plm_run_has_checkpoint(s->out)); /* a grid takes up what it finds */
+    char      *config  = cli_config(ctx, s, &j->data, j->net);
+    if (config)
+        j->run = (goes_on ? plm_run_resume : plm_run_new)(ctx, s->out, config, j->data.val != NULL, s->log_steps);
     free(config);
     return j->run;
 }
@@ -78,6 +99,8 @@ static void print_result(const job *j)
     if (j->watch) return;
     printf("test accuracy %.4f after epoch %d (chance %.4f; %s parameters)\n", j->last.test.acc, j->last.epoch,
            1.0 / plm_dataset_classes(j->data.train), cli_count_text(plm_graph_summary(j->net).parameters, count));
+    if (j->last.skipped > 0)
+        printf("%lld steps were left out, as their numbers were not finite\n", (long long)j->last.skipped);
     if (j->last.val.count > 0) printf("validation accuracy %.4f\n", j->last.val.acc);
     if (j->settings->quiet) return;
     if (j->run) printf("the run is in %s\n", j->settings->out);
@@ -94,26 +117,74 @@ static bool keep_diverged(job *j, plm_ctx *ctx)
     return plm_run_diverged(j->run, why);
 }
 
+/* The path as a shell reads it. */
+static void print_path(FILE *to, const char *path)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+=:,@";
+    if (path[strspn(path, plain)] == '\0') {
+        fputs(path, to);
+        return;
+    }
+    fputc('\'', to);
+    for (const char *c = path; *c; c++) fputs(*c == '\'' ? "'\\''" : (const char[]){ *c, '\0' }, to);
+    fputc('\'', to);
+}
+
+static bool tell_stopped(const job *j)
+{
+    fflush(stdout);
+    fprintf(stderr, "plummet: stopped by %s after step %lld; ", cli_signal_name(cli_signalled()), (long long)j->step);
+    if (j->run) {
+        fputs("go on with: plummet train --resume ", stderr);
+        print_path(stderr, j->settings->out);
+        fputc('\n', stderr);
+    } else fputs("nothing is kept, as there is no --out\n", stderr);
+    return true;
+}
+
+static bool train(job *j, plm_ctx *ctx)
+{
+    const cli_settings  *s      = j->settings;
+    char                *recipe = j->run ? cli_recipe(s) : NULL;
+    const plm_train_desc given  = { .epochs     = (int)s->epochs,
+                                    .batch      = s->batch,
+                                    .test_batch = s->test_batch,
+                                    .loss       = cli_loss(s),
+                                    .test       = j->data.test,
+                                    .val        = j->data.val,
+                                    .augment    = !s->no_augment,
+                                    .epoch_zero = s->epoch_zero,
+                                    .on_step    = on_step,
+                                    .on_epoch   = on_epoch,
+                                    .on_resume  = on_resume,
+                                    .user       = j,
+                                    .run        = j->run,
+                                    .recipe     = recipe,
+                                    .on_nonfinite =
+                                       strcmp(s->on_nonfinite, "skip") == 0 ? PLM_NONFINITE_SKIP : PLM_NONFINITE_STOP };
+    plm_train_desc       desc   = given;
+    bool                 ok     = !j->run || recipe || plm_ctx_fail(ctx, PLM_ERR_MEMORY, "train: out of memory");
+    ok                          = ok && cli_save_every(s, &desc.save_epochs, &desc.save_steps) &&
+         plm_train(j->net, j->opt, j->data.train, &desc, &j->last);
+    free(recipe);
+    return ok;
+}
+
 static bool work(job *j, plm_ctx *ctx, const plm_arch *arch)
 {
-    const cli_settings *s = j->settings;
-    if (!cli_dataset_open(ctx, s, &j->data) || !build(j, ctx, arch) || !open_run(j, ctx)) return false;
+    if (!cli_dataset_open(ctx, j->settings, &j->data) || !build(j, ctx, arch) || !open_run(j, ctx)) return false;
     print_start(j);
-    cli_progress_begin(&j->progress, s);
-    const plm_train_desc desc = { .epochs     = (int)s->epochs,
-                                  .batch      = s->batch,
-                                  .test_batch = s->test_batch,
-                                  .loss       = cli_loss(s),
-                                  .test       = j->data.test,
-                                  .val        = j->data.val,
-                                  .augment    = !s->no_augment,
-                                  .epoch_zero = s->epoch_zero,
-                                  .on_step    = on_step,
-                                  .on_epoch   = on_epoch,
-                                  .user       = j };
-    if (!plm_train(j->net, j->opt, j->data.train, &desc, &j->last)) {
+    cli_progress_begin(&j->progress, j->settings);
+    if (!j->watch) cli_signals_begin();
+    const bool ok = train(j, ctx);
+    if (!j->watch) cli_signals_end();
+    if (!ok) {
         cli_progress_end(&j->progress);
         return keep_diverged(j, ctx);
+    }
+    if (cli_signalled()) {
+        cli_progress_end(&j->progress);
+        return tell_stopped(j);
     }
     if (j->run && !plm_run_finish(j->run, j->net)) return false;
     print_result(j);
@@ -124,7 +195,10 @@ bool cli_train_check(const cli_settings *s, const plm_cli_extra *extra)
 {
     if (!cli_dataset_check(s, true) || !cli_optimizer_check(s)) return false;
     if (s->log_steps && !s->out) return cli_usage_error("--log-steps needs --out, the folder for steps.csv");
-    return cli_arch_find(extra, s);
+    int     epochs;
+    int64_t steps;
+    if (s->save_every && !s->out) return cli_usage_error("--save-every needs --out, the folder for checkpoints");
+    return cli_save_every(s, &epochs, &steps) && cli_arch_find(extra, s);
 }
 
 bool cli_train_run(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra, const cli_watch *watch)
@@ -140,7 +214,20 @@ bool cli_train_run(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *ext
     return ok;
 }
 
+/* A finished run, and no more epochs asked for. */
+static bool nothing_to_do(const cli_settings *s)
+{
+    char        path[4096];
+    struct stat info;
+    if (!s->resume || snprintf(path, sizeof path, "%s/model.safetensors", s->out) >= (int)sizeof path) return false;
+    return stat(path, &info) == 0 && s->epochs <= s->epochs_before;
+}
+
 bool cli_train(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra)
 {
+    if (nothing_to_do(s)) {
+        printf("%s is finished, after %lld epochs; a larger --epochs goes on\n", s->out, (long long)s->epochs_before);
+        return true;
+    }
     return cli_train_check(s, extra) && cli_train_run(ctx, s, extra, NULL);
 }

@@ -1,6 +1,7 @@
 /* run_resume.c: the folder of a run that goes on. */
 #include "train/run.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,23 @@ static bool is_folder(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static bool has_checkpoint(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    if (!dir) return false;
+    bool    found = false;
+    int64_t step;
+    for (struct dirent *entry; !found && (entry = readdir(dir));) found = plm__checkpoint_name(entry->d_name, &step);
+    closedir(dir);
+    return found;
+}
+
+bool plm_run_has_checkpoint(const char *dir)
+{
+    char path[PATH_MAX];
+    return dir && snprintf(path, sizeof path, "%s.partial", dir) < PATH_MAX && has_checkpoint(path);
 }
 
 /* A finished run becomes an unfinished one again. */
@@ -22,6 +40,9 @@ static bool find(plm_run *run)
     if (!whole && !partial)
         return plm__fail(run->ctx, PLM_ERR_IO, "there is no run to resume: neither %s nor %s is a folder", run->dir,
                          run->partial);
+    if (whole && !has_checkpoint(run->dir))
+        return plm__fail(run->ctx, PLM_ERR_STATE, "the run %s is finished and has no checkpoint to go on from",
+                         run->dir);
     return partial || rename(run->dir, run->partial) == 0 ||
            plm__io_error(run->ctx, "rename the finished run", run->dir);
 }

@@ -30,6 +30,7 @@ static void same_bits(int opt, bool conv)
     r.stop_at    = 7;
     job_done(r);
     assert_true(exists(in(dir[1], ".partial/checkpoint-7.safetensors")));
+    assert_true(plm_run_has_checkpoint(dir[1]) && !plm_run_has_checkpoint(dir[0]));
     r.resume  = true;
     r.stop_at = 0;
     r.fail_at = 14;
@@ -331,6 +332,7 @@ static void test_from_the_beginning(void **state)
     r.resume  = true;
     for (int cut = 0; cut < 3; cut++) {
         if (cut) {
+            refused(r, PLM_ERR_STATE, "is finished and has no checkpoint to go on from");
             assert_int_equal(rename(dir[1], in(dir[1], ".partial")), 0);
             assert_int_equal(truncate(in(dir[1], ".partial/metrics.csv"), cut == 1 ? 20 : 0), 0);
             assert_int_equal(unlink(in(dir[1], ".partial/steps.csv")), 0);
