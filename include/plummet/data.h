@@ -19,6 +19,7 @@ typedef struct {
     int                classes; /* 0: the largest label + 1; ignored for regression                                  */
     const char *const *class_names; /* NULL: "0", "1", ... ; else `classes` names                              */
     const plm_normalization *normalization; /* NULL: none                                                           */
+    const char              *name;          /* NULL: "arrays"; for plm_dataset_name                                 */
 } plm_arrays_desc;
 PLM_API plm_dataset *plm_dataset_from_arrays(plm_ctx *ctx, const plm_arrays_desc *desc);
 

@@ -41,8 +41,8 @@ typedef struct {
     double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
     bool nesterov, decay_weights_only, quiet, epoch_zero, log_steps, no_augment, json, profile, dry_run, extend, quick,
         step, theory, help;
-    int64_t epochs_before; /* with --resume: that the run was to have */
-    bool given[CLI_MOST_OPTIONS]; /* [i]: option i of the table was on the command line */
+    int64_t epochs_before;           /* with --resume: that the run was to have */
+    bool    given[CLI_MOST_OPTIONS]; /* [i]: option i of the table was on the command line */
 } cli_settings;
 
 typedef enum { CLI_FLAG, CLI_INTEGER, CLI_REAL, CLI_PAIR, CLI_TEXT } cli_kind;

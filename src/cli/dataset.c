@@ -115,11 +115,14 @@ static plm_normalization measure(const plm_batch *rows)
 
 /* A data set of these rows.  `names` are those of the classes, as `ask` gives them. */
 static plm_dataset *normalized(plm_ctx *ctx, const plm_batch *rows, const char **names, int classes,
-                               const plm_normalization *norm)
+                               const plm_normalization *norm, const char *name)
 {
-    return plm_dataset_from_arrays(
-        ctx, &(plm_arrays_desc){
-                 .x = rows->x, .y = rows->y, .classes = classes, .class_names = names, .normalization = norm });
+    return plm_dataset_from_arrays(ctx, &(plm_arrays_desc){ .x             = rows->x,
+                                                            .y             = rows->y,
+                                                            .classes       = classes,
+                                                            .class_names   = names,
+                                                            .normalization = norm,
+                                                            .name          = name });
 }
 
 /* The class names of a data set, for the caller to free; they are lent by it. */
@@ -145,8 +148,8 @@ static bool open_csv(plm_ctx *ctx, const cli_settings *s, cli_data *data)
     }
     if (loader[1]) {
         const plm_normalization norm = measure(&rows[0]);
-        data->train                  = normalized(ctx, &rows[0], names, plm_dataset_classes(raw), &norm);
-        data->test                   = normalized(ctx, &rows[1], names, plm_dataset_classes(raw), &norm);
+        data->train = normalized(ctx, &rows[0], names, plm_dataset_classes(raw), &norm, plm_dataset_name(raw));
+        data->test  = normalized(ctx, &rows[1], names, plm_dataset_classes(raw), &norm, plm_dataset_name(raw));
     }
     free(names);
     for (int i = 0; i < 2; i++) {
@@ -246,7 +249,7 @@ static plm_dataset *csv_for(plm_ctx *ctx, const cli_settings *s, const plm_graph
     plm_loader  *loader = raw ? read_all(raw, &rows) : NULL;
     if (loader && rename_classes(ctx, raw, net, rows.y)) {
         const plm_normalization *norm = plm_graph_normalization(net);
-        d                             = normalized(ctx, &rows, NULL, (int)plm_graph_output_shape(net).dim[0], norm);
+        d = normalized(ctx, &rows, NULL, (int)plm_graph_output_shape(net).dim[0], norm, plm_dataset_name(raw));
     }
     plm_loader_free(loader);
     plm_dataset_free(raw);

@@ -103,7 +103,8 @@ plm_dataset *plm_dataset_from_arrays(plm_ctx *ctx, const plm_arrays_desc *desc)
     }
     if (!check_x(ctx, desc->x) || !check_y(ctx, desc->x, desc->y)) return NULL;
     if (desc->y.dtype == PLM_I64 && !check_classes(ctx, desc)) return NULL;
-    plm__store *s = plm__store_new(ctx, "arrays", desc->x.shape.dim[0], plm__shape_sample(desc->x.shape));
+    plm__store *s =
+        plm__store_new(ctx, desc->name ? desc->name : "arrays", desc->x.shape.dim[0], plm__shape_sample(desc->x.shape));
     if (s && keep_arrays(s, desc)) return plm__dataset_over(s);
     plm__store_drop(s);
     return NULL;

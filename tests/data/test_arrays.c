@@ -34,6 +34,10 @@ static void test_labels(void **state)
     assert_null(plm_dataset_class(d, 5));
     assert_null(plm_dataset_class(d, -1));
     assert_string_equal(plm_dataset_name(d), "arrays");
+    desc.name          = "mine";
+    plm_dataset *named = plm_dataset_from_arrays(ctx, &desc);
+    assert_string_equal(plm_dataset_name(named), "mine");
+    plm_dataset_free(named);
     assert_null(plm_dataset_normalization(d));
     plm_loader *l = first_batch(d, &b);
     assert_int_equal(b.count, 2);
