@@ -176,7 +176,7 @@ bool cli_resume(const cli_words *words, cli_settings *s, struct cJSON **config, 
 /* Epochs and steps of --save-every, one of them 0. */
 bool cli_save_every(const cli_settings *s, int *epochs, int64_t *steps);
 /* The settings of which a checkpoint is no use to another training, one a line; to be given to free; NULL: no memory. */
-char *cli_recipe(const cli_settings *s);
+char *cli_facts(const cli_settings *s);
 
 /* ------------------------------------------------------------------ one training */
 

@@ -117,7 +117,7 @@ bool cli_config_agrees(const cli_settings *s, const cJSON *config, char *differs
     return same;
 }
 
-char *cli_recipe(const cli_settings *s)
+char *cli_facts(const cli_settings *s)
 {
     static const char *const others[] = { "data", "epochs", "epoch_zero", "log_steps", "save_every", "on_nonfinite" };
     char                    *text     = NULL;

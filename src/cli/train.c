@@ -145,7 +145,7 @@ static bool tell_stopped(const job *j)
 static bool train(job *j, plm_ctx *ctx)
 {
     const cli_settings  *s      = j->settings;
-    char                *recipe = j->run ? cli_recipe(s) : NULL;
+    char                *recipe = j->run ? cli_facts(s) : NULL;
     const plm_train_desc given  = { .epochs     = (int)s->epochs,
                                     .batch      = s->batch,
                                     .test_batch = s->test_batch,
