@@ -37,10 +37,18 @@ bool plm__image_resize(const plm__image *image, plm__window window, int height, 
 /* Writes why into `fault`; always false. */
 bool plm__image_fail(plm__fault *fault, plm_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Checks the size and allocates the pixels. */
-bool plm__image_allocate(plm__image *image, const char *path, int64_t width, int64_t height, plm__fault *fault);
+/* An open file; `bytes` is its size. */
+typedef struct {
+    FILE       *file;
+    const char *path;
+    int64_t     bytes;
+} plm__image_file;
+
+/* Checks the size and allocates the pixels.  `most`: so many the file can hold; more is a lie. */
+bool plm__image_allocate(plm__image *image, const plm__image_file *f, int64_t width, int64_t height, int64_t most,
+                         plm__fault *fault);
 /* Both read from the start of the file.  What they allocated before failing is image's. */
-bool plm__png_read(FILE *file, const char *path, plm__image *image, plm__fault *fault);
-bool plm__jpeg_read(FILE *file, const char *path, plm__image *image, plm__fault *fault);
+bool plm__png_read(const plm__image_file *f, plm__image *image, plm__fault *fault);
+bool plm__jpeg_read(const plm__image_file *f, plm__image *image, plm__fault *fault);
 
 #endif

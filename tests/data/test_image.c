@@ -143,10 +143,60 @@ static void test_refused(void **state)
     const uLong crc    = crc32(0, ihdr + 12, 17);
     for (int i = 0; i < 4; i++) ihdr[29 + i] = (uint8_t)(crc >> (24 - 8 * i));
     refused(write_file("huge.png", ihdr, sizeof ihdr), PLM_ERR_FORMAT, "2147483647 x 2147483647");
+    static const uint8_t square[8] = { 0, 0, 0x40, 0, 0, 0, 0x40, 0 }; /* 2^28 pixels: allowed, but not in 45 bytes */
+    memcpy(ihdr + 16, square, 8);
+    const uLong other = crc32(0, ihdr + 12, 17);
+    for (int i = 0; i < 4; i++) ihdr[29 + i] = (uint8_t)(other >> (24 - 8 * i));
+    refused(write_file("lie.png", ihdr, sizeof ihdr), PLM_ERR_FORMAT,
+            "an image of 16384 x 16384 pixels, more than its 45 bytes can hold");
     refused(write_file("text.png", "hello, world", 12), PLM_ERR_FORMAT, "neither a PNG nor a JPEG");
     refused(write_file("empty.png", "", 0), PLM_ERR_FORMAT, "neither a PNG nor a JPEG");
     refused("/nonexistent/file.png", PLM_ERR_IO, "cannot open");
     refused("/dev", PLM_ERR_IO, "not a regular file");
+}
+
+/* The whole file, lent until the next call. */
+static uint8_t *read_back(const char *path, size_t *size)
+{
+    static uint8_t bytes[1 << 12];
+    FILE          *file = fopen(path, "rb");
+    assert_non_null(file);
+    *size = fread(bytes, 1, sizeof bytes, file);
+    assert_int_equal(fclose(file), 0);
+    assert_in_range(*size, 1, sizeof bytes - 1);
+    return bytes;
+}
+
+/* Where a marker stands; the size if there is none from there on. */
+static size_t marker(const uint8_t *bytes, size_t size, size_t from, uint8_t kind)
+{
+    while (from + 1 < size && !(bytes[from] == 0xff && (kind ? bytes[from + 1] == kind : bytes[from + 1] != 0))) from++;
+    return from + 1 < size ? from : size;
+}
+
+/* A size that the file cannot hold, and so many scans that each pixel would be decoded for hours. */
+static void test_lying_jpeg(void **state)
+{
+    (void)state;
+    enum { SOF = 0xc0, SOS = 0xda, SCANS = 600 };
+    static uint8_t many[1 << 17];
+    uint8_t        rows[8 * 8 * 3] = { 0 };
+    size_t         size, used;
+    const char    *path = test_path("sound.jpg");
+    write_jpeg(path, 8, 8, JCS_RGB, 3, rows);
+    uint8_t     *bytes = read_back(path, &size);
+    const size_t frame = marker(bytes, size, 0, SOF), scan = marker(bytes, size, 0, SOS);
+    const size_t end = marker(bytes, size, scan + 2, 0); /* of the only scan's data: EOI */
+    assert_in_range(end, scan + 10, size - 2);
+    memcpy(many, bytes, scan);
+    many[frame + 1] = 0xc2; /* progressive: the DC of all, again and again */
+    for (used = scan; used < scan + SCANS * (end - scan); used += end - scan) {
+        memcpy(many + used, bytes + scan, end - scan);
+        many[used + 12] = 0; /* spectral selection 0 to 0 */
+    }
+    refused(write_file("scans.jpg", many, used), PLM_ERR_FORMAT, "more than 500 scans");
+    memcpy(bytes + frame + 5, (const uint8_t[]){ 0x40, 0, 0x40, 0 }, 4);
+    refused(write_file("lie.jpg", bytes, size), PLM_ERR_FORMAT, "an image of 16384 x 16384 pixels, more than its ");
 }
 
 /* The definition: a mean of all pixels, weighted by the product of two triangles. */
@@ -209,7 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_png_kinds), cmocka_unit_test(test_jpeg_kinds), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_lying_jpeg), cmocka_unit_test(test_resize),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
