@@ -72,7 +72,9 @@ void plm__text_number(plm__text *t, double x)
 cJSON *plm__json_parse(const char *text, size_t length)
 {
     const char *end;
-    cJSON      *json = cJSON_ParseWithLengthOpts(text, length + 1, &end, true);
+    for (size_t at = 0, step; at < length; at += step) /* cJSON takes any bytes for text; a zero follows the last */
+        if ((step = (size_t)utf8_length((const unsigned char *)text + at)) == 0 || step > length - at) return NULL;
+    cJSON *json = cJSON_ParseWithLengthOpts(text, length + 1, &end, true);
     if (json && end == text + length) return json;
     cJSON_Delete(json);
     return NULL;

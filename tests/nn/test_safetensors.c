@@ -25,7 +25,8 @@ static void assert_refused(plm_ctx *ctx, const char *part)
     assert_error(ctx, PLM_ERR_FORMAT, part);
 }
 
-#define TENSOR(name, shape, offsets) "\"" name "\":{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
+#define TENSOR_BODY(shape, offsets) "{\"dtype\":\"F32\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
+#define TENSOR(name, shape, offsets) "\"" name "\":" TENSOR_BODY(shape, offsets)
 
 static void test_headers(void **state)
 {
@@ -35,6 +36,7 @@ static void test_headers(void **state)
         { "", "its header is not JSON" },
         { "{", "its header is not JSON" },
         { "{}}", "its header is not JSON" },
+        { "{\"a\xff\":" /* no UTF-8 */ TENSOR_BODY("[6]", "[0,24]") "}", "its header is not JSON" },
         { "[]", "its header is not a JSON object" },
         { "{}", "its last 24 bytes belong to no tensor" },
         { "{\"w\":3}", "tensor w lacks dtype, shape or data_offsets" },
