@@ -43,7 +43,8 @@ typedef struct {
 /* y = (x - mean) / sqrt(var + eps) * scale + shift, per channel (axis 1).   x [n,c] or [n,c,h,w]; scale, shift [c], both or
  * neither (plm_none).  Training: mean and population variance of the batch; running_mean and running_var (parameters of
  * role PLM_ROLE_STATISTIC, both or neither NULL) take the batch's mean and n/(n-1) times its variance.  Evaluation: the
- * running statistics.  Source: Ioffe & Szegedy 2015, algorithm 1; running update as in PyTorch. */
+ * running statistics.  PLM_ERR_SHAPE: in training, a channel of one value.
+ *   Source: Ioffe & Szegedy 2015, algorithm 1; running update as in PyTorch. */
 PLM_API plm_val plm_batch_norm(plm_val x, plm_val scale, plm_val shift, plm_param *running_mean, plm_param *running_var,
                                const plm_batch_norm_op_desc *desc);
 

@@ -5,6 +5,11 @@
  * loop of fixed shapes finds its own blocks again, and a slightly different shape finds them too. */
 #include "core/memory.h"
 
+#if !defined(__SANITIZE_ADDRESS__) && defined(__has_feature) /* clang's way to say it */
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
