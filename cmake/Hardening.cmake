@@ -10,6 +10,7 @@ check_pie_supported(LANGUAGES C)
 set(plummet_hard_compile "")
 set(plummet_hard_link "")
 if(PLUMMET_HARDEN)
+    set(CMAKE_REQUIRED_FLAGS -Werror) # clang takes another processor's flag with a warning
     foreach(flag -fstack-protector-strong -fstack-clash-protection -fcf-protection -mbranch-protection=standard)
         string(MAKE_C_IDENTIFIER "plummet_has${flag}" has)
         check_c_compiler_flag(${flag} ${has})

@@ -188,7 +188,8 @@ bool cli_groups_new(plm_ctx *ctx, const cli_grid *grid, const char *criterion, c
         return false;
     }
     for (int i = 0; i < groups->count; i++)
-        for (int m = 0; m < CLI_MEASURES; m++) groups->group[i].measure[m] = spread(grid, &groups->group[i], m);
+        for (int m = 0; m < CLI_MEASURES; m++)
+            groups->group[i].measure[m] = spread(grid, &groups->group[i], (cli_measure)m);
     choose(groups, grid);
     for (int i = 0; i < groups->count; i++) {
         cli_group *g = &groups->group[i];
