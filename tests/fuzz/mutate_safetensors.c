@@ -1,12 +1,23 @@
-/* mutate_safetensors.c: mutates a model file's header or its data, and puts the header's length right; every fourth time
- * all of the bytes. */
+/* mutate_safetensors.c: mutates a model file's header or its data, and puts the header's length and a checksum right; every
+ * fourth time all of the bytes. */
 #include "mutate.h"
 
+#include "core/checksum.h"
+
+#include <stdbool.h>
 #include <string.h>
 
 enum { PREFIX = 8, ROOM = 1 << 16 };
 
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
+static bool has(const uint8_t *data, size_t size, const char *word)
+{
+    const size_t n = strlen(word);
+    for (size_t at = 0; at + n <= size; at++)
+        if (memcmp(data + at, word, n) == 0) return true;
+    return false;
+}
+
+static size_t mutate(uint8_t *data, size_t size, size_t most, unsigned seed)
 {
     static uint8_t header[ROOM];
     uint64_t       length = 0;
@@ -22,4 +33,16 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
     memcpy(data + PREFIX, header, changed);
     for (int i = 0; i < PREFIX; i++) data[i] = (uint8_t)((uint64_t)changed >> (8 * i));
     return PREFIX + changed + rest;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
+{
+    static plm__crc64 sum;
+    size = mutate(data, size, most, seed);
+    if (seed % 32 == 0 || size < 2 * PREFIX || !has(data, size, "plummet.checksum")) return size;
+    plm__crc64_begin(&sum);
+    plm__crc64_add(&sum, data, size - PREFIX);
+    const uint64_t value = plm__crc64_value(&sum);
+    memcpy(data + size - PREFIX, &value, sizeof value);
+    return size;
 }

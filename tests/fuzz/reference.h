@@ -54,7 +54,7 @@ ref_val *ref_leaf(ref_graph *g, plm_shape shape, fuzz_bytes *b);
 static inline void ref_term(const ref_val *y, ref_val *x, int64_t o, int64_t i, double d, double m)
 {
     x->g[i] += d * y->g[o];
-    x->e[i] += fabs(d) * y->e[o] + REF_ROUNDING * m * fabs(y->g[o]);
+    x->e[i] += fabs(d) * y->e[o] + REF_ROUNDING * m * (fabs(y->g[o]) + y->e[o]);
 }
 
 /* y[o] += d x[i] */
