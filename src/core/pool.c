@@ -5,12 +5,15 @@
  * loop of fixed shapes finds its own blocks again, and a slightly different shape finds them too. */
 #include "core/memory.h"
 
-#if !defined(__SANITIZE_ADDRESS__) && defined(__has_feature) /* clang's way to say it */
+#if defined(__SANITIZE_ADDRESS__) /* gcc says it so */
+#define POISONS
+#elif defined(__has_feature) /* and clang so */
 #if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__
+#define POISONS
 #endif
 #endif
-#if defined(__SANITIZE_ADDRESS__)
+
+#ifdef POISONS
 #include <sanitizer/asan_interface.h>
 #define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
 #define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
