@@ -20,7 +20,7 @@ static void check_run(const cli_run *r)
     fuzz_require(!lowest || lowest[CLI_EPOCH] >= 1);
     for (int k = 0; k < CLI_METRICS; k++) cli_run_highest(r, (cli_metric)k);
     const double chance = cli_run_chance(r);
-    fuzz_require(isnan(chance) || (chance > 0 && chance <= 1));
+    fuzz_require(isnan(chance) || (chance >= 0 && chance <= 1));
     cli_run_seconds(r);
     if (cli_run_text(r, "arch")) fuzz_require(strlen(cli_run_text(r, "arch")) < 1 << 20);
     fuzz_require(isnan(cli_run_number(r, "no such key")));
