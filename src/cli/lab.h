@@ -145,6 +145,10 @@ bool cli_grid_plot(plm_ctx *ctx, const cli_grid *g, const cli_groups *groups, co
 /* The latter alone, into `dir`.  *drawn: false where there are fewer rates, or no gnuplot. */
 bool cli_sweep_plot(plm_ctx *ctx, const cli_groups *groups, const char *dir, bool *drawn);
 
+/* OUT/report.html, from the runs, summary.csv and, where it is there, paper.csv.  title, notes: as in cli_report_desc. */
+bool cli_grid_report(plm_ctx *ctx, const cli_grid *g, const cli_groups *groups, const char *out, const char *title,
+                     const char *const *notes);
+
 /* ------------------------------------------------------------------ commands */
 
 /* What rates are chosen by: --select, else val_acc where every run has --val, else train_loss.  NULL: a wrong use. */

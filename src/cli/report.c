@@ -20,7 +20,7 @@ extern const char cli_report_page[]; /* report.html */
 typedef struct {
     const cli_report_desc *desc;
     const cli_runs        *runs;
-    cli_lines              lines;
+    cli_lines              lines, drawn;                /* of all runs; of those in the charts */
     cli_table              summary, table[MOST_TABLES]; /* zeroed: not there */
     bool                   failed;                      /* out of memory, while writing */
 } page;
@@ -87,13 +87,14 @@ static void put_tables(const page *p, FILE *file)
 static void put_charts(page *p, FILE *file)
 {
     fputs("<h2>Epoch by epoch</h2>\n<p class=\"quiet\">Runs that differ only in the seed are one line, the mean; its "
-          "band goes "
-          "from the lowest to the highest, for learning rate and update over the steps too.  A button hides its "
-          "line.</p>\n",
+          "band "
+          "goes from the lowest to the highest, for learning rate and update over the steps too.  ",
           file);
-    cli_chart_legend(file, &p->lines);
+    if (p->desc->drawn) fputs("Of several learning rates the best one is drawn.  ", file);
+    fputs("A button hides its line.</p>\n", file);
+    cli_chart_legend(file, &p->drawn);
     fputs("<div class=\"charts\">\n", file);
-    for (int i = 0; i < CLI_CURVES && !p->failed; i++) p->failed = !cli_chart(file, &p->lines, &cli_curves[i]);
+    for (int i = 0; i < CLI_CURVES && !p->failed; i++) p->failed = !cli_chart(file, &p->drawn, &cli_curves[i]);
     fputs("</div>\n", file);
 }
 
@@ -187,8 +188,10 @@ bool cli_report(plm_ctx *ctx, const cli_runs *runs, const cli_report_desc *desc)
     if (!p) return plm_ctx_fail(ctx, PLM_ERR_MEMORY, "report.html: out of memory");
     p->desc = desc;
     p->runs = runs;
-    bool ok = cli_lines_new(ctx, runs, &p->lines) && write_page(ctx, p);
+    bool ok = cli_lines_new(ctx, runs, &p->lines) && cli_lines_new(ctx, desc->drawn ? desc->drawn : runs, &p->drawn) &&
+              write_page(ctx, p);
     cli_lines_free(&p->lines);
+    cli_lines_free(&p->drawn);
     cli_table_free(&p->summary);
     for (int i = 0; i < MOST_TABLES; i++) cli_table_free(&p->table[i]);
     free(p);

@@ -14,6 +14,7 @@ typedef struct {
     const char             *dir;     /* the folder for report.html, made if need be; required */
     const char             *title;   /* NULL: what the runs have in common                    */
     const char             *command; /* how to get these runs again; NULL: not said           */
+    const cli_runs         *drawn;   /* what the charts show; NULL: all */
     const char             *summary; /* summary.csv of cli_summary_write; NULL or not there: no results over seeds */
     const cli_report_table *tables;  /* more of them, on top; ends with a title of NULL; NULL: none */
     const char *const      *notes;   /* paragraphs of plain text under the title; ends with NULL; NULL: none */

@@ -259,6 +259,14 @@ static void print_paper(const figure *f, const cli_grid *g, const cli_groups *gr
     }
 }
 
+static bool report(plm_ctx *ctx, const figure *f, const cli_grid *g, const cli_groups *groups, const char *out)
+{
+    char title[128], imagenet[] = "The paper's ResNet-50 on ImageNet was not run: that data set is not read here.";
+    const char *const notes[] = { strcmp(f->figure, "benchmark") == 0 ? imagenet : NULL, NULL };
+    snprintf(title, sizeof title, "%s: a figure of the paper (arXiv 2304.05187), reproduced", f->figure);
+    return cli_grid_report(ctx, g, groups, out, title, notes);
+}
+
 /* ------------------------------------------------------------------ the command */
 
 bool cli_reproduce(plm_ctx *ctx, const cli_request *r, const char *const *inputs, int count, const plm_cli_extra *extra)
@@ -287,7 +295,7 @@ bool cli_reproduce(plm_ctx *ctx, const cli_request *r, const char *const *inputs
             print_paper(&f, &g, &groups);
             printf("\nevery number is in %s/summary.csv, the runs are in %s/runs\n", user.own.out, user.own.out);
         }
-        ok = ok && cli_grid_plot(ctx, &g, &groups, user.own.out);
+        ok = ok && cli_grid_plot(ctx, &g, &groups, user.own.out) && report(ctx, &f, &g, &groups, user.own.out);
     }
     cli_groups_free(&groups);
     cli_grid_free(&g);
