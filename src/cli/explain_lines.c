@@ -113,7 +113,7 @@ static void majorisation_lines(writer *w)
     const plm_step_terms *t = &w->c->step;
     add(w, "linear", "<gradient, dW>", t->linear, "the linear part, measured; AGD: -eta G");
     add(w, "remainder", "mean <d loss / d f, df - (linear part of df)>", t->remainder,
-        "what the theory takes to be 0 or less");
+        "what the theory leaves out: f is not linear in W");
     add(w, "bregman", "mean of loss(f + df) - loss(f) - <d loss / d f, df>", t->bregman,
         "what the loss bends, measured");
     add(w, "change", "loss(W + dW) - loss(W)", t->loss_after - t->loss, "what happened: the sum of these three");
