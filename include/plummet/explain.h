@@ -58,7 +58,7 @@ typedef struct {
         per_eta; /* 1 / (L sqrt(min(d_in, d_out) / groups)): ||dW||_F / ||W||_F of AGD's first step is eta times this */
 } plm_layer_facts;
 PLM_API int                    plm_explain_layers(const plm_explain *e);
-PLM_API int                    plm_explain_L(const plm_explain *e);            /* weight tensors that train */
+PLM_API int                    plm_explain_weights(const plm_explain *e);      /* weight tensors that train */
 PLM_API const plm_layer_facts *plm_explain_layer(const plm_explain *e, int i); /* NULL: no such */
 
 /* A node's value h of a sample x: ||h||_2 <= offset + gain ||x||_2, and a change of it changes the output at most `onward`

@@ -114,7 +114,7 @@ static void add_case(cJSON *o, const cli_case *c)
     const plm_graph_info info = plm_graph_summary(c->net);
     add_number(o, "G", c->layer ? c->step.G : (double)NAN);
     add_number(o, "eta", c->layer ? c->step.eta : (double)NAN);
-    cJSON_AddNumberToObject(o, "L", plm_explain_L(c->explain));
+    cJSON_AddNumberToObject(o, "L", plm_explain_weights(c->explain));
     cJSON_AddNumberToObject(o, "depth", info.depth);
     cJSON_AddNumberToObject(o, "parameters", (double)info.parameters);
     add_number(o, "samples", c->layer ? (double)c->step.samples : (double)NAN);

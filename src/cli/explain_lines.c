@@ -73,7 +73,7 @@ static void step_lines(writer *w)
 static void trust_lines(writer *w)
 {
     const plm_graph *net = w->c->net;
-    const double     eta = eta_of(w->c), L = plm_explain_L(w->c->explain);
+    const double     eta = eta_of(w->c), L = plm_explain_weights(w->c->explain);
     const double     d_0 = count_of(plm_graph_input_shape(net)), d_L = count_of(plm_graph_output_shape(net));
     w->section = "trust";
     add(w, "relative_step", "eta/L", eta / L, "||dW||_op / ||W||_op that each matrix may move");

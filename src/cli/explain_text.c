@@ -156,7 +156,7 @@ static void print_case(const char *name, const cli_case *c, FILE *to)
     const plm_layer_facts *in = plm_explain_layer(c->explain, 0), *mid = plm_explain_layer(c->explain, L / 2),
                           *out = plm_explain_layer(c->explain, L - 1);
     char count[32];
-    fprintf(to, "%-20s %4d %14s", name, plm_explain_L(c->explain), cli_count_text(info.parameters, count));
+    fprintf(to, "%-20s %4d %14s", name, plm_explain_weights(c->explain), cli_count_text(info.parameters, count));
     column(to, 9, in->scale);
     column(to, 9, mid->scale);
     column(to, 9, out->scale);
@@ -184,7 +184,8 @@ bool cli_explain_text(plm_ctx *ctx, const cli_explained *x, FILE *to)
     char                 count[32];
     (void)ctx;
     fprintf(to, "%s on %s: L = %d weight layers, %s parameters; seed %lld%s\n", s->weights ? s->weights : s->arch,
-            s->dataset, plm_explain_L(x->base.explain), cli_count_text(info.parameters, count), (long long)s->seed,
+            s->dataset, plm_explain_weights(x->base.explain), cli_count_text(info.parameters, count),
+            (long long)s->seed,
             s->theory ? "; as in theory: plain ReLUs, loss square, all samples, each with ||x|| = sqrt(d_0)" : "");
     print_layers(&x->base, to);
     print_bounds(&x->base, to);

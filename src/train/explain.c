@@ -189,7 +189,7 @@ int plm_explain_layers(const plm_explain *e)
     return e->net->layers;
 }
 
-int plm_explain_L(const plm_explain *e)
+int plm_explain_weights(const plm_explain *e)
 {
     if (!e) return 0;
     return e->L;

@@ -109,7 +109,7 @@ static void test_facts(void **state)
     plm_param_freeze(plm_graph_layer(f->net, 0)->weight, true);
     open_explain(f, NULL);
     assert_int_equal(plm_explain_layers(f->e), 3);
-    assert_int_equal(plm_explain_L(f->e), 2);
+    assert_int_equal(plm_explain_weights(f->e), 2);
     const plm_layer_facts *stem = plm_explain_layer(f->e, 0), *in = plm_explain_layer(f->e, 1),
                           *last = plm_explain_layer(f->e, 2);
     assert_false(stem->trains);
@@ -400,7 +400,7 @@ static void test_errors(void **state)
     assert_error(f->ctx, PLM_ERR_ARGUMENT, "o is NULL");
     assert_false(plm_explain_step(NULL, f->o, false, &t, NULL));
     plm_explain_free(NULL);
-    assert_int_equal(plm_explain_layers(NULL) + plm_explain_L(NULL), 0);
+    assert_int_equal(plm_explain_layers(NULL) + plm_explain_weights(NULL), 0);
     assert_true(isnan(plm_explain_trust(NULL, 1)));
 
     float        target[SAMPLES] = { 0 };
