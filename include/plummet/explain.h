@@ -115,7 +115,8 @@ typedef struct {
 
 /* Runs the samples forward and backward, lets `o` (of this graph) step, and runs them forward again.  Then weights are put back
  * as they were, unless `keep`; batch norm's running statistics always are.  The optimiser's own state moves on.  `layers`
- * [plm_explain_layers] may be NULL.  The facts above are then those before the step.
+ * [plm_explain_layers] may be NULL.  The facts above are then those before the step.  After an error the weights may be those
+ * after it.
  * PLM_ERR_STATE: the explanation has no data. */
 PLM_API bool plm_explain_step(plm_explain *e, plm_optimizer *o, bool keep, plm_step_terms *terms,
                               plm_layer_step *layers) PLM_MUST_CHECK;

@@ -1,5 +1,6 @@
 /* explain.c: plummet explain: how AGD's step follows from an architecture: builds the networks and takes the steps. */
 #include "explain.h"
+#include "out.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -183,30 +184,22 @@ static void free_case(cli_case *c)
 
 static bool show(plm_ctx *ctx, const cli_explained *x, FILE *to)
 {
-    return strcmp(x->settings->format, "json") == 0 ? cli_explain_json(ctx, x, to) : cli_explain_text(ctx, x, to);
+    if (strcmp(x->settings->format, "json") == 0) return cli_explain_json(ctx, x, to);
+    if (strcmp(x->settings->format, "html") == 0) return cli_explain_html(ctx, x, to);
+    return cli_explain_text(ctx, x, to);
 }
 
-static bool io_error(plm_ctx *ctx, const char *path)
-{
-    return plm_ctx_fail(ctx, PLM_ERR_IO, "%s: %s", path, strerror(errno));
-}
-
-/* --out: opened before the work, written beside and renamed after it, so that a file of that name is whole. */
+/* --out: opened before the work, so that a bad name is said at once; whole or not at all. */
 static bool work_into_file(plm_ctx *ctx, cli_explained *x, const plm_arch *arch)
 {
-    const char  *path  = x->settings->out;
-    const size_t bytes = strlen(path) + sizeof ".partial";
-    char        *part  = malloc(bytes);
-    if (!part) return plm_ctx_fail(ctx, PLM_ERR_MEMORY, "explain: out of memory");
-    snprintf(part, bytes, "%s.partial", path);
-    FILE      *to      = fopen(part, "w");
-    bool       ok      = (to || io_error(ctx, path)) && work(ctx, x, arch) && show(ctx, x, to);
-    const bool written = to && !ferror(to);
-    if (to && (fclose(to) != 0 || !written) && ok) ok = io_error(ctx, path);
-    if (ok && rename(part, path) != 0) ok = io_error(ctx, path);
-    if (to && !ok) remove(part);
-    free(part);
-    return ok;
+    const char *path = x->settings->out, *slash = strrchr(path, '/');
+    char        dir[PATH_MAX];
+    cli_out     out;
+    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    if (slash && !slash[1]) return cli_usage_error("--out %s is a folder, expected a file", path);
+    if (!cli_out_open(ctx, &out, dir, slash ? slash + 1 : path)) return false;
+    const bool ok = work(ctx, x, arch) && show(ctx, x, out.file);
+    return cli_out_close(&out, ok);
 }
 
 bool cli_explain(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra)

@@ -56,5 +56,8 @@ int cli_explain_assumptions(const cli_case *c, cli_assumption list[CLI_MAX_ASSUM
 /* True; false after failing. */
 bool cli_explain_text(plm_ctx *ctx, const cli_explained *x, FILE *to);
 bool cli_explain_json(plm_ctx *ctx, const cli_explained *x, FILE *to);
+bool cli_explain_html(plm_ctx *ctx, const cli_explained *x, FILE *to);
+/* To be given to free; NULL after failing. */
+char *cli_explain_json_text(plm_ctx *ctx, const cli_explained *x);
 
 #endif

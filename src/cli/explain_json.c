@@ -173,12 +173,19 @@ static cJSON *all_json(const cli_explained *x)
     return o;
 }
 
-bool cli_explain_json(plm_ctx *ctx, const cli_explained *x, FILE *to)
+char *cli_explain_json_text(plm_ctx *ctx, const cli_explained *x)
 {
     cJSON *all  = all_json(x);
     char  *text = cJSON_Print(all);
     cJSON_Delete(all);
-    if (!text) return plm_ctx_fail(ctx, PLM_ERR_MEMORY, "explain: out of memory");
+    if (!text) plm_ctx_fail(ctx, PLM_ERR_MEMORY, "explain: out of memory");
+    return text;
+}
+
+bool cli_explain_json(plm_ctx *ctx, const cli_explained *x, FILE *to)
+{
+    char *text = cli_explain_json_text(ctx, x);
+    if (!text) return false;
     fprintf(to, "%s\n", text);
     free(text);
     return true;

@@ -103,7 +103,7 @@ const cli_option cli_options[] = {
     { "vs", CLI_TEXT, AT(vs), CLI_EXPLAIN, "LIST", "what other optimisers would do: adam,sgd", NONE },
     { "what-if", CLI_TEXT, AT(what_if), CLI_EXPLAIN, "LIST", "the same for another depth or width: width*2,depth*2",
       NONE },
-    { "format", CLI_TEXT, AT(format), CLI_EXPLAIN, "text|json", "what to make (text)", NONE },
+    { "format", CLI_TEXT, AT(format), CLI_EXPLAIN, "text|json|html", "what to make (text)", NONE },
     { "out", CLI_TEXT, AT(out), CLI_EXPLAIN, "FILE", "where to write it (standard output)", NONE },
     { "format", CLI_TEXT, AT(format), CLI_INSPECT, "table|json|dot", "what to print (table)", NONE },
     { "format", CLI_TEXT, AT(formats), CLI_PLOT, "LIST", "what to draw: svg, png (svg,png)", NONE },

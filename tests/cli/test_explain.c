@@ -198,12 +198,21 @@ static void test_weights(void **state)
 
 static void test_text(void **state)
 {
-    (void)state;
-    assert_int_equal(run("explain --arch vgg11 --dataset cifar10"), 0);
-    assert_non_null(strstr(out, "L = 9 weight layers"));
-    assert_non_null(strstr(out, "3x3"));
-    assert_non_null(strstr(out, "What the theory assumes"));
-    assert_non_null(strstr(out, "unknown: "));
+    char       path[1024];
+    plm_ctx   *ctx = *state;
+    plm_graph *g   = plm_graph_new(ctx);
+    plm_node   h   = plm_nn_input(g, plm_shape_of(2, 4, 4));
+    h              = plm_nn_conv2d(h, &(plm_conv2d_desc){ .name = "first", .out = 4, .pad = 1, .groups = 2 });
+    plm_graph_output(plm_nn_batch_norm(h, &(plm_batch_norm_desc){ .name = "norm" }), "y");
+    snprintf(path, sizeof path, "%s", test_path("grouped.safetensors"));
+    const bool saved = plm_graph_init(g, PLM_INIT_AGD) && plm_graph_save(g, path);
+    plm_graph_free(g);
+    assert_true(saved);
+    assert_int_equal(run("explain --weights %s", path), 0);
+    assert_non_null(strstr(out, "L = 1 weight layers"));
+    assert_non_null(strstr(out, "3x3 grouped"));
+    assert_non_null(strstr(out, "NO   every module has a Lipschitz bound: norm (batch_norm): unknown: "));
+    assert_non_null(strstr(out, "NO   a layer is one matrix: first has 9 taps"));
     assert_int_equal(run("explain --depth 3 --width 16 --step --what-if 'depth*2'"), 0);
     assert_non_null(strstr(out, "One step on 128 samples, loss mse"));
     assert_non_null(strstr(out, "Majorise, minimise"));
@@ -213,9 +222,13 @@ static void test_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_architecture), cmocka_unit_test(test_step),    cmocka_unit_test(test_theory),
-        cmocka_unit_test(test_versus),       cmocka_unit_test(test_what_if), cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_architecture),
+        cmocka_unit_test(test_step),
+        cmocka_unit_test(test_theory),
+        cmocka_unit_test(test_versus),
+        cmocka_unit_test(test_what_if),
+        cmocka_unit_test(test_weights),
+        ctx_test(test_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

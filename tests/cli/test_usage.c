@@ -109,7 +109,8 @@ static const misuse wrong_usage[] = {
     { "explain --theory --weights x", "--theory does not go with --weights" },
     { "explain --weights x --depth 3", "--depth does not go with --weights" },
     { "explain --step --dataset imagenet", "known by its shape only" },
-    { "explain --format dot", "--format is \"dot\", expected one of text|json" },
+    { "explain --format dot", "--format is \"dot\", expected one of text|json|html" },
+    { "explain --out /tmp/", "--out /tmp/ is a folder, expected a file" },
     { "explain --optim adam", "explain has no option --optim" },
 };
 
@@ -140,7 +141,7 @@ static const misuse failures[] = {
     { "inspect --weights /dev/null", "/dev/null" },
     { "evaluate --weights /nowhere/a.safetensors", "/nowhere/a.safetensors" },
     { "predict --weights /nowhere/a.safetensors a.csv", "/nowhere/a.safetensors" },
-    { "explain --out /nowhere/a.json", "/nowhere/a.json: No such file or directory" },
+    { "explain --out /nowhere/a.json", "cannot create /nowhere/a.json.partial: No such file or directory" },
     { "explain --step --dataset mnist --data /nowhere", "/nowhere/mnist" },
     { "train --quiet --optim sgd --lr 1e9", "(in epoch 1, step " },
 };
