@@ -10,7 +10,7 @@
 
 #define WIDTH 440.0
 #define HEIGHT 300.0
-#define LEFT 62.0
+#define LEFT 76.0
 #define RIGHT 430.0
 #define TOP 10.0
 #define BOTTOM 252.0

@@ -138,6 +138,7 @@ static bool say_common(cli_lines *lines)
         const cJSON *x = cJSON_GetObjectItemCaseSensitive(config_of(lines, 0), said[i].key);
         if (!x || varies(lines, said[i].key) || used >= sizeof text) continue;
         const char *before = said[i].before + (used == 0 ? strspn(said[i].before, " ,x") : 0);
+        if (*before == 'x' && varies(lines, "depth")) before = " width ";
         const int n = snprintf(text + used, sizeof text - used, "%s%s", before, cli_value_text(x, value, sizeof value));
         if (n > 0) used += (size_t)n;
     }

@@ -67,6 +67,24 @@ static void test_lines(void **state)
     cli_runs_free(&runs);
 }
 
+/* The title says what all share, and a width alone by its name. */
+static void test_common(void **state)
+{
+    plm_ctx  *ctx = *state;
+    cli_runs  runs;
+    cli_lines lines;
+    char      dir[1024];
+    snprintf(dir, sizeof dir, "%s", make_run("common", NULL, NULL, NULL));
+    make_run("common/a", "{\"arch\": \"fcn\", \"depth\": 2, \"width\": 8, \"loss\": \"mse\"}", METRICS, NULL);
+    make_run("common/b", "{\"arch\": \"fcn\", \"depth\": 4, \"width\": 8, \"loss\": \"xent\"}", METRICS, NULL);
+    assert_true(cli_runs_read(ctx, &(const char *){ dir }, 1, false, &runs));
+    assert_true(cli_lines_new(ctx, &runs, &lines));
+    assert_string_equal(lines.common, "fcn width 8");
+    assert_string_equal(lines.line[1].label, "depth 4 xent");
+    cli_lines_free(&lines);
+    cli_runs_free(&runs);
+}
+
 /* Whole runs stand for a line; what diverged is said; only epochs that all runs have are points. */
 static void test_unfinished(void **state)
 {
@@ -285,6 +303,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ctx_test(test_lines),
+        ctx_test(test_common),
         ctx_test(test_unfinished),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_files),
