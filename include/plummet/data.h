@@ -38,7 +38,8 @@ PLM_API plm_dataset *plm_dataset_from_csv(plm_ctx *ctx, const char *path, const 
 
 /* Image files, DIR/CLASS/FILE.png (or .jpg, .jpeg, in any case): classes are the sub-folders, in the order of their bytes, as
  * are the files in each; names that begin with a dot are passed over.  Samples are [3, size, size] (gray: [1, size, size]),
- * decoded whenever a loader needs them, so the folder must stay as it is.
+ * decoded whenever a loader needs them, so the folder must stay as it is: a file that has changed since it was first read is an
+ * error that names it.
  *
  * The shorter side becomes round(size 256/224) pixels, of which the middle square is the sample.  The recipe for
  * plm_loader_desc.augment is torchvision's RandomResizedCrop (.08 to 1 of the area, sides 3/4 to 4/3) and every other time

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -22,6 +23,7 @@ typedef struct {
     const plm__store *store; /* of which this is the source   */
     const char       *dir;
     const char      **file; /* [count]: names in their class */
+    _Atomic uint64_t *mark; /* [count]: of a file when it was first read; 0: not yet.  From any thread. */
     int               size;
     bool              gray;
 } images;
@@ -63,6 +65,15 @@ static bool path_of(const images *m, int64_t at, char path[PLM__PATH])
     return snprintf(path, PLM__PATH, "%s/%s/%s", m->dir, s->class_names[s->labels[at]], m->file[at]) < PLM__PATH;
 }
 
+/* A file's size and time of change as one number; 0: it cannot be asked, which reading it will say better. */
+static uint64_t mark_of(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) return 0;
+    const uint64_t time = (uint64_t)info.st_mtim.tv_sec * 1000000000u + (uint64_t)info.st_mtim.tv_nsec;
+    return ((uint64_t)info.st_size * UINT64_C(0x9E3779B97F4A7C15) ^ time) | 1;
+}
+
 static bool fetch(void *source, int64_t at, const plm__key *augment, uint8_t *x, plm__fault *fault)
 {
     const images *m = source;
@@ -70,7 +81,11 @@ static bool fetch(void *source, int64_t at, const plm__key *augment, uint8_t *x,
     plm__image    image;
     if (!path_of(m, at, path))
         return plm__image_fail(fault, PLM_ERR_IO, "%.256s...: a path of more than %d bytes", path, PLM__PATH - 1);
+    const uint64_t before = atomic_load(&m->mark[at]), mark = mark_of(path);
+    if (before && mark && mark != before)
+        return plm__image_fail(fault, PLM_ERR_IO, "%s has changed since it was first read", path);
     if (!plm__image_read(path, &image, fault)) return false;
+    atomic_store(&m->mark[at], mark);
     const plm__window window = augment ? draw(&image, *augment, at) : middle(&image, m->size);
     const bool        ok     = plm__image_resize(&image, window, m->size, m->size, m->gray, x, fault);
     plm__image_drop(&image);
@@ -171,7 +186,8 @@ static bool keep_names(plm__store *s, const char *dir, const listing *files, int
     size_t text = strlen(dir) + 1;
     for (int k = 0; k < classes; k++)
         for (int i = 0; i < files[k].count; i++) text += strlen(files[k].entry[i]->d_name) + 1;
-    images *kept   = plm__new(s->ctx, sizeof m + (size_t)s->count * sizeof *m.file + text, "the names of images");
+    images *kept =
+        plm__new(s->ctx, sizeof m + (size_t)s->count * (sizeof *m.file + sizeof *m.mark) + text, "the names of images");
     s->labels      = kept ? plm__new(s->ctx, (size_t)s->count * sizeof *s->labels, "labels") : NULL;
     s->source      = kept;
     s->source_sum  = images_sum;
@@ -180,7 +196,8 @@ static bool keep_names(plm__store *s, const char *dir, const listing *files, int
     *kept       = m;
     kept->store = s;
     kept->file  = (const char **)(kept + 1);
-    char *at    = (char *)(kept->file + s->count);
+    kept->mark  = (_Atomic uint64_t *)(kept->file + s->count);
+    char *at    = (char *)(kept->mark + s->count);
     kept->dir   = strcpy(at, dir);
     at += strlen(dir) + 1;
     for (int64_t k = 0, n = 0; k < classes; k++)

@@ -149,11 +149,11 @@ static void test_refused(void **state)
 /* A file that breaks while the data set is in use, and is mended. */
 static void test_broken_on_the_way(void **state)
 {
-    plm_ctx     *ctx = *state;
-    plm_dataset *d   = opened(ctx, false);
-    plm_batch    b;
+    plm_ctx  *ctx = *state;
+    plm_batch b;
     for (int prefetch = 0; prefetch < 2; prefetch++) {
-        plm_loader *l = plm_loader_new(d, &(plm_loader_desc){ .batch = 4, .prefetch = prefetch });
+        plm_dataset *d = opened(ctx, false);
+        plm_loader  *l = plm_loader_new(d, &(plm_loader_desc){ .batch = 4, .prefetch = prefetch });
         write_file("images/B/b.png", "gone", 4);
         assert_false(plm_loader_next(l, &b));
         assert_int_equal(plm_ctx_status(ctx), PLM_ERR_FORMAT);
@@ -162,8 +162,30 @@ static void test_broken_on_the_way(void **state)
         write_noise("B/b.png", 5, 5, 9);
         assert_true(plm_loader_next(l, &b));
         plm_loader_free(l);
+        plm_dataset_free(d);
     }
-    plm_dataset_free(d);
+}
+
+/* A file that is replaced while a training uses it is named, by the caller's thread and by the one that fills ahead; one that
+ * nobody has read yet may change. */
+static void test_replaced_on_the_way(void **state)
+{
+    plm_ctx *ctx = *state;
+    for (int prefetch = 0; prefetch < 2; prefetch++) {
+        static float x[COUNT * 3 * SIZE * SIZE];
+        plm_dataset *d = opened(ctx, false);
+        plm_batch    b;
+        write_noise("B/a.PNG", 25, 25, 77);
+        samples(d, (plm_loader_desc){ .batch = 3 }, 0, x);
+        samples(d, (plm_loader_desc){ .batch = 3 }, 1, x);
+        write_noise("a/10.png", 25, 25, 78);
+        plm_loader *l = plm_loader_new(d, &(plm_loader_desc){ .batch = 3, .prefetch = prefetch });
+        assert_true(plm_loader_next(l, &b)); /* the sixth of eight: in the second batch */
+        assert_false(plm_loader_next(l, &b));
+        assert_error(ctx, PLM_ERR_IO, "a/10.png has changed since it was first read");
+        plm_loader_free(l);
+        plm_dataset_free(d);
+    }
 }
 
 static bool use(plm_ctx *ctx)
@@ -184,9 +206,13 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ctx_test(test_order_and_middle),  ctx_test(test_gray),
-        ctx_test(test_augmented),         ctx_test(test_refused),
-        ctx_test(test_broken_on_the_way), cmocka_unit_test(test_out_of_memory),
+        ctx_test(test_order_and_middle),
+        ctx_test(test_gray),
+        ctx_test(test_augmented),
+        ctx_test(test_refused),
+        ctx_test(test_broken_on_the_way),
+        ctx_test(test_replaced_on_the_way),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
