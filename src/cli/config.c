@@ -65,6 +65,7 @@ static void add_settings(cJSON *into, const cli_settings *s)
         cJSON_AddNumberToObject(into, "width", (double)s->width);
     }
     cJSON_AddStringToObject(into, "dataset", s->dataset);
+    if (cli_images_dir(s)) cJSON_AddNumberToObject(into, "size", s->size ? (double)s->size : 224); /* the library's */
     add_text(into, "label", s->label);
     add_text(into, "data", s->data);
     cJSON_AddNumberToObject(into, "val", (double)s->val);

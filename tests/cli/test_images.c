@@ -37,6 +37,7 @@ static void begin(const char *name)
 
 static void test_train_and_predict(void **state)
 {
+    char path[4096];
     (void)state;
     begin("cli_images");
     write_split("train", "light");
@@ -44,6 +45,9 @@ static void test_train_and_predict(void **state)
     assert_int_equal(
         run("train --dataset 'images:%s' --arch vgg11 --size 32 --epochs 1 --batch-size 5 --out '%s.run'", dir, dir),
         0);
+    snprintf(path, sizeof path, "%s.run/config.json", dir); /* a run that goes on needs it */
+    slurp(path, out, sizeof out);
+    assert_non_null(strstr(out, "\"size\":\t32,"));
     assert_int_equal(run("predict --weights '%s.run/model.safetensors' '%s/val/light/0.png'", dir, dir), 0);
     assert_non_null(strstr(out, "input,sample,class,dark,light\n"));
     assert_non_null(strstr(out, "val/light/0.png,0,"));

@@ -352,7 +352,8 @@ static void test_nonfinite(void **state)
 static void test_every_option_comes_back(void **state)
 {
     (void)state;
-    static const char *const not_there[] = { "out", "resume", "quiet", "help", "no-augment", "size" };
+    static const char *const not_there[] = { "out", "resume", "quiet", "help", "no-augment" /* augment */,
+                                             "size" /* of images */ };
     static const char *const how[]       = { "agd", "sgd", "adamw" };
     static char              config[3][1 << 14];
     char                     dir[1024], path[4096], option[64], key[80];
