@@ -65,7 +65,8 @@ bool cli_compare(plm_ctx *ctx, const cli_request *r, const plm_cli_extra *extra)
         ok = cli_lab_run(ctx, &g, own, criterion, extra, &groups) && cli_summary_write(ctx, &g, &groups, own->out);
         if (ok) cli_summary_print(&g, &groups);
         if (ok) printf("\nevery number is in %s/summary.csv, the runs are in %s/runs\n", own->out, own->out);
-        ok = ok && cli_grid_plot(ctx, &g, &groups, own->out) && cli_grid_report(ctx, &g, &groups, own->out, NULL, NULL);
+        ok = ok && cli_grid_plot(ctx, &g, &groups, own->out) &&
+             cli_grid_report(ctx, &g, &groups, r, own->out, NULL, NULL);
     }
     cli_groups_free(&groups);
     cli_grid_free(&g);

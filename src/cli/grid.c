@@ -45,32 +45,6 @@ static bool grow(plm_ctx *ctx, void *array, int count, int *capacity, size_t siz
     return true;
 }
 
-/* ------------------------------------------------------------------ the words */
-
-typedef struct {
-    cli_request *request;
-    unsigned     bit; /* of the command */
-} reader;
-
-static bool take(void *user, const cli_option *o, const char *value)
-{
-    reader      *t = user;
-    cli_request *r = t->request;
-    if (o->commands & t->bit) return cli_set(&r->own, o, value);
-    if (r->count == CLI_MOST_OPTIONS) return cli_usage_error("a grid has at most %d options", CLI_MOST_OPTIONS);
-    r->given[r->count].option  = o;
-    r->given[r->count++].value = value;
-    return true;
-}
-
-bool cli_request_parse(const cli_words *words, unsigned bit, cli_request *r, const char **inputs, int *count)
-{
-    reader t = { r, bit };
-    r->own   = cli_defaults;
-    r->count = 0;
-    return cli_walk(words, bit | CLI_TRAIN, take, &t, inputs, count);
-}
-
 /* ------------------------------------------------------------------ lists and ranges */
 
 /* A copy of `n` letters that lives as long as the grid. */

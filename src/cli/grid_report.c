@@ -27,18 +27,22 @@ static bool name_in(plm_ctx *ctx, char path[PATH_MAX], const char *out, const ch
            plm_ctx_fail(ctx, PLM_ERR_IO, "the name of the folder is too long: %.100s...", out);
 }
 
-bool cli_grid_report(plm_ctx *ctx, const cli_grid *g, const cli_groups *groups, const char *out, const char *title,
-                     const char *const *notes)
+bool cli_grid_report(plm_ctx *ctx, const cli_grid *g, const cli_groups *groups, const cli_request *r, const char *out,
+                     const char *title, const char *const *notes)
 {
     char     summary[PATH_MAX], paper[PATH_MAX];
     cli_runs runs = { 0 }, best = { 0 };
     if (!name_in(ctx, summary, out, "summary.csv") || !name_in(ctx, paper, out, "paper.csv")) return false;
     const cli_report_table tables[] = { { "Test accuracy in %: the paper's and here", paper }, { NULL, NULL } };
-    cli_report_desc        desc = { .dir = out, .title = title, .summary = summary, .tables = tables, .notes = notes };
-    bool                   ok   = pick(ctx, g, groups, false, &runs) && pick(ctx, g, groups, true, &best);
+    char                  *command  = cli_request_text(r); /* NULL: the page goes without */
+    cli_report_desc        desc     = {
+                   .dir = out, .command = command, .title = title, .summary = summary, .tables = tables, .notes = notes
+    };
+    bool ok = pick(ctx, g, groups, false, &runs) && pick(ctx, g, groups, true, &best);
     if (ok && best.count < runs.count) desc.drawn = &best;
     ok = ok && cli_report(ctx, &runs, &desc);
     if (ok) printf("the report is %s/report.html\n", out);
+    free(command);
     free(runs.run);
     free(best.run);
     return ok;

@@ -9,6 +9,7 @@
 
 /* What the words behind such a command say: its own options, and those of `plummet train`, whose values may be lists. */
 typedef struct {
+    cli_words    words;
     cli_settings own;
     int          count;
     struct {
@@ -18,6 +19,9 @@ typedef struct {
 } cli_request;
 /* Like cli_parse, for a command (a bit) that runs trainings. */
 bool cli_request_parse(const cli_words *words, unsigned bit, cli_request *r, const char **inputs, int *count);
+
+/* The command line again, for a shell: "plummet compare --optim agd,sgd --out grid"; to be given to free; NULL: no memory. */
+char *cli_request_text(const cli_request *r);
 
 /* ------------------------------------------------------------------ cells */
 
@@ -145,9 +149,10 @@ bool cli_grid_plot(plm_ctx *ctx, const cli_grid *g, const cli_groups *groups, co
 /* The latter alone, into `dir`.  *drawn: false where there are fewer rates, or no gnuplot. */
 bool cli_sweep_plot(plm_ctx *ctx, const cli_groups *groups, const char *dir, bool *drawn);
 
-/* OUT/report.html, from the runs, summary.csv and, where it is there, paper.csv.  title, notes: as in cli_report_desc. */
-bool cli_grid_report(plm_ctx *ctx, const cli_grid *g, const cli_groups *groups, const char *out, const char *title,
-                     const char *const *notes);
+/* OUT/report.html, from the runs, summary.csv and, where it is there, paper.csv.  r: what it was made by; title, notes: as in
+ * cli_report_desc. */
+bool cli_grid_report(plm_ctx *ctx, const cli_grid *g, const cli_groups *groups, const cli_request *r, const char *out,
+                     const char *title, const char *const *notes);
 
 /* ------------------------------------------------------------------ commands */
 

@@ -1,8 +1,7 @@
 /* reproduce.c: plummet reproduce: a figure of the paper, as a fixed grid, and its numbers beside the paper's. */
 #include "lab.h"
 
-#include <math.h>
-#include <stdlib.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "out.h"
@@ -16,6 +15,8 @@ typedef struct {
     const cli_recipe *part[PARTS];
     int               first[PARTS + 1]; /* part i has the cells from first[i] to before first[i + 1] */
     int               parts;
+    char              note[PARTS + 1][256]; /* what is not run, and why */
+    int               notes;
 } figure;
 
 /* ------------------------------------------------------------------ which figure, which parts */
@@ -136,6 +137,18 @@ static bool add_part(plm_ctx *ctx, cli_grid *g, const cli_recipe *p, const cli_r
     return cli_grid_add(ctx, g, &r, out, false, extra);
 }
 
+/* Says what is not run, here and on the page. */
+static void say(figure *f, const char *fmt, ...) PLM_PRINTF(2, 3);
+static void say(figure *f, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(f->note[f->notes], sizeof f->note[0], fmt, args);
+    va_end(args);
+    puts(f->note[f->notes++]);
+    fflush(stdout);
+}
+
 static bool plan(plm_ctx *ctx, figure *f, cli_grid *g, const cli_request *user, const char *out,
                  const plm_cli_extra *extra)
 {
@@ -143,7 +156,7 @@ static bool plan(plm_ctx *ctx, figure *f, cli_grid *g, const cli_request *user, 
         if (strcmp(p->figure, f->figure) != 0 || (user->own.only && strcmp(p->part, user->own.only) != 0)) continue;
         const char *why = left_out(p, user);
         if (why) {
-            printf("%s: not run: %s\n", p->part, why);
+            say(f, "%s: not run: %s", p->part, why);
             continue;
         }
         f->first[f->parts]  = g->count;
@@ -153,10 +166,9 @@ static bool plan(plm_ctx *ctx, figure *f, cli_grid *g, const cli_request *user, 
         if (!user->own.quiet) printf("%s: %s\n", p->part, p->what);
     }
     if (strcmp(f->figure, "benchmark") == 0 || strcmp(f->figure, "showcase") == 0)
-        printf("resnet50 on ImageNet: not run, the data set is not read here (the paper: AGD 65.5 %% test accuracy "
+        say(f, "resnet50 on ImageNet: not run, the data set is not read here (the paper: AGD 65.5 %% test accuracy "
                "after 350 "
-               "epochs, cross-entropy, batch 1024; SGD at 0.1 without decay lower)\n");
-    fflush(stdout);
+               "epochs, cross-entropy, batch 1024; SGD at 0.1 without decay lower)");
     return f->parts > 0 || cli_usage_error("nothing is left to run");
 }
 
@@ -259,12 +271,14 @@ static void print_paper(const figure *f, const cli_grid *g, const cli_groups *gr
     }
 }
 
-static bool report(plm_ctx *ctx, const figure *f, const cli_grid *g, const cli_groups *groups, const char *out)
+static bool report(plm_ctx *ctx, const figure *f, const cli_grid *g, const cli_groups *groups, const cli_request *r,
+                   const char *out)
 {
-    char title[128], imagenet[] = "The paper's ResNet-50 on ImageNet was not run: that data set is not read here.";
-    const char *const notes[] = { strcmp(f->figure, "benchmark") == 0 ? imagenet : NULL, NULL };
+    char        title[128];
+    const char *notes[PARTS + 2] = { NULL };
+    for (int i = 0; i < f->notes; i++) notes[i] = f->note[i];
     snprintf(title, sizeof title, "%s: a figure of the paper (arXiv 2304.05187), reproduced", f->figure);
-    return cli_grid_report(ctx, g, groups, out, title, notes);
+    return cli_grid_report(ctx, g, groups, r, out, title, notes);
 }
 
 /* ------------------------------------------------------------------ the command */
@@ -295,7 +309,7 @@ bool cli_reproduce(plm_ctx *ctx, const cli_request *r, const char *const *inputs
             print_paper(&f, &g, &groups);
             printf("\nevery number is in %s/summary.csv, the runs are in %s/runs\n", user.own.out, user.own.out);
         }
-        ok = ok && cli_grid_plot(ctx, &g, &groups, user.own.out) && report(ctx, &f, &g, &groups, user.own.out);
+        ok = ok && cli_grid_plot(ctx, &g, &groups, user.own.out) && report(ctx, &f, &g, &groups, r, user.own.out);
     }
     cli_groups_free(&groups);
     cli_grid_free(&g);

@@ -79,6 +79,23 @@ static void test_names(void **state)
     assert_null(strchr(name_of(&s), '/'));
 }
 
+/* For the page: what a shell would read as the same words. */
+static void test_command_line(void **state)
+{
+    (void)state;
+    static const char *const word[] = { "--optim=agd,sgd", "--label", "it's", "--lr",
+                                        "1e-3:1e-1",       "--data",  "",     "--quiet" };
+    cli_request              r;
+    int                      count;
+    assert_true(cli_request_parse(&(cli_words){ "compare", 8, word }, CLI_COMPARE, &r, NULL, &count) == false);
+    assert_true(cli_request_parse(&(cli_words){ "compare", 5, word }, CLI_COMPARE, &r, NULL, &count));
+    assert_int_equal(r.count, 3);
+    char *text = cli_request_text(&r);
+    assert_non_null(text);
+    assert_string_equal(text, "plummet compare --optim=agd,sgd --label 'it'\\''s' --lr 1e-3:1e-1");
+    free(text);
+}
+
 static bool add_words(plm_ctx *ctx, cli_grid *g, const char *const *word)
 {
     cli_words   words = { "compare", 0, word };
@@ -257,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_command_line),
         ctx_test(test_cells),
         ctx_test(test_groups),
         ctx_test(test_allocations_fail),

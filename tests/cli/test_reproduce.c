@@ -94,6 +94,13 @@ static void test_baselines(void **state)
     slurp(text, paper, sizeof paper);
     assert_int_equal(count_of(paper, "\n"), 4);
     assert_non_null(strstr(paper, "\nfcn-3x4-digits-agd-epochs1,,")); /* of the digits the paper says nothing */
+    /* The page has the command, the paper's table, and what is not run. */
+    snprintf(text, sizeof text, "%s/report.html", dir);
+    static char page[1 << 18];
+    slurp(text, page, sizeof page);
+    assert_non_null(strstr(page, "plummet reproduce baselines --dataset digits --threads 1 --width 4 --depth 3 "));
+    assert_non_null(strstr(page, "Test accuracy in %: the paper"));
+    assert_non_null(strstr(page, "fcn-3x4-digits-sgd-lr0.1-epochs1"));
     /* The row of the untrained network is measured on the training samples too. */
     snprintf(text, sizeof text, "%s/runs/fcn-3x4-digits-agd-epochs1-seed0/metrics.csv", dir);
     slurp(text, paper, sizeof paper);
