@@ -6,7 +6,9 @@
 #include <sys/stat.h>
 
 #define DEFLATE_RATIO 1032 /* the most that a byte of deflate can become: zlib's technical details */
-#define BUFFER (1 << 17)
+/* zlib (1.2.13) takes a file that was cut off for whole if its input ends just where memory for output does: twice this, or
+ * ours if we ask for so much at once.  So we ask for less, and no usual size is a multiple of this. */
+#define BUFFER 131071
 
 /* Why zlib stopped short of `want` bytes of content.  Always false. */
 static bool broken(const plm__gzip *f, int64_t want)
@@ -49,7 +51,7 @@ int64_t plm__gzip_some(plm__gzip *f, void *to, int64_t bytes)
     const int64_t end = f->at + bytes;
     while (f->at < end) {
         const int64_t  left  = end - f->at;
-        const unsigned chunk = left < 1 << 24 ? (unsigned)left : 1u << 24; /* gzread counts in int */
+        const unsigned chunk = left < BUFFER ? (unsigned)left : BUFFER;
         const int      got   = gzread(f->file, (uint8_t *)to + (bytes - left), chunk);
         int            why;
         gzerror(f->file, &why);
