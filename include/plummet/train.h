@@ -93,12 +93,33 @@ typedef struct {
  * gradients that make a weight infinite, since then it is too late. */
 typedef enum { PLM_NONFINITE_STOP = 0, PLM_NONFINITE_SKIP } plm_nonfinite;
 
+/* ------------------------------------------------------------------ schedules */
+
+typedef enum {
+    PLM_SCHEDULE_CONSTANT = 0,
+    PLM_SCHEDULE_STEP,   /* times step_factor every step_epochs epochs, counted from the start */
+    PLM_SCHEDULE_LINEAR, /* in a straight line from 1 after the warm-up to 0 at the end        */
+    PLM_SCHEDULE_COSINE  /* (1 + cos(pi u)) / 2, u from 0 to 1 likewise                        */
+} plm_schedule_shape;
+
+/* A factor on the learning rate, for each step.  During a warm-up of W steps it is 1/W, 2/W, ... 1.
+ *   Sources: Goyal et al. 2017, arXiv 1706.02677, section 2.2; Loshchilov & Hutter 2017, arXiv 1608.03983, equation 5. */
+typedef struct {
+    plm_schedule_shape shape;
+    double             warmup;      /* epochs; parts of one as well */
+    double             step_epochs; /* 0 means 30  */
+    double             step_factor; /* 0 means 0.1 */
+} plm_schedule;
+/* Of step 0, 1, ..., in a training of so many steps; a pure function. */
+PLM_API double plm_schedule_factor(const plm_schedule *s, int64_t step, int64_t steps_per_epoch, int epochs);
+
 typedef struct {
     int          epochs;     /* 0 means 10                                          */
     int64_t      batch;      /* 0 means 128                                         */
     int64_t      test_batch; /* 0: as batch                                         */
     plm_loss     loss;
     plm_dataset *test, *val; /* NULL: none                                          */
+    plm_schedule schedule;   /* for optimisers with a learning rate (not agd); the factor is 1 again afterwards */
     bool         augment;    /* the training samples, as plm_loader_desc.augment; the train columns are means over the
                                 samples as trained on, augmented                    */
     bool         epoch_zero; /* row 0 also has the train columns and eta, from one pass without a step; batch norm's

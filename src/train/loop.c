@@ -10,7 +10,6 @@
 #include <stdio.h>
 
 #include "data/data.h"
-#include "nn/json.h"
 
 #define DEFAULT_EPOCHS 10
 #define DEFAULT_BATCH 128
@@ -202,6 +201,7 @@ static bool write_recipe(plm__training *t, const plm_dataset *data)
     add_samples(&text, "training", data);
     add_samples(&text, "test", d->test);
     add_samples(&text, "validation", d->val);
+    plm__schedule_recipe(d, &text);
     plm__text_add(&text, "%s", d->recipe ? d->recipe : "");
     t->recipe = text.at;
     return t->ctx->status == PLM_OK;
@@ -313,6 +313,7 @@ static bool check(plm_ctx *ctx, const plm_optimizer *opt, const plm_dataset *dat
         return plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_train: there is no on_nonfinite %d", (int)d->on_nonfinite);
     if (d->run && d->run->ctx != ctx)
         return plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_train: the run belongs to another context than the graph");
+    if (!plm__schedule_check(ctx, opt, d)) return false;
     return (!d->test || plm__train_check(ctx, d->test, d->loss, "plm_train: test")) &&
            (!d->val || plm__train_check(ctx, d->val, d->loss, "plm_train: val"));
 }
@@ -326,6 +327,7 @@ bool plm_train(plm_graph *net, plm_optimizer *opt, plm_dataset *data, const plm_
     const int64_t count = plm_dataset_count(data);
     t.steps_per_epoch   = count / t.desc.batch + (count % t.desc.batch != 0);
     const bool ok       = check_last_batch(&t, count) && open_all(&t, data) && take_up(&t, data) && run(&t, last);
+    plm__schedule_end(&t);
     close_all(&t);
     return ok;
 }

@@ -2,6 +2,7 @@
 #ifndef PLM__LOOP_H
 #define PLM__LOOP_H
 
+#include "nn/json.h"
 #include "train/run.h"
 
 typedef struct {
@@ -36,5 +37,12 @@ plm__outcome plm__train_step(plm__training *t, const plm_batch *batch, bool chan
 size_t plm__statistics_bytes(const plm_graph *net); /* at least 1 */
 void   plm__statistics_copy(const plm_graph *net, float *numbers);
 void   plm__statistics_put_back(plm_graph *net, const float *numbers);
+
+/* ------------------------------------------------------------------ schedule.c */
+
+bool plm__schedule_check(plm_ctx *ctx, const plm_optimizer *opt, const plm_train_desc *d); /* d: resolved */
+bool plm__schedule_apply(const plm__training *t);                                          /* for the next step */
+void plm__schedule_end(const plm__training *t);
+void plm__schedule_recipe(const plm_train_desc *d, plm__text *text);
 
 #endif

@@ -69,7 +69,9 @@ static bool try_step(plm__training *t, const plm_batch *batch, bool change, doub
     const plm_val value = plm_loss_apply(t->desc.loss, out, batch->y);
     *loss               = (double)plm_val_item(value);
     *acc                = plm__score_accuracy(out, batch->y);
-    if (!plm_backward(value) || !(change ? plm_optimizer_step(t->opt) : plm_optimizer_probe(t->opt))) return false;
+    if (!plm_backward(value) || !plm__schedule_apply(t) ||
+        !(change ? plm_optimizer_step(t->opt) : plm_optimizer_probe(t->opt)))
+        return false;
     plm_tape_reset(t->tape);
     return true;
 }

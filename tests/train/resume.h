@@ -23,6 +23,7 @@ typedef struct {
     bool          without_test;
     uint64_t      seed;
     plm_nonfinite on_nonfinite;
+    plm_schedule  schedule;
     bool (*get)(void *user, plm_ctx *ctx, int64_t index, float *x, int64_t *label); /* NULL: digits    */
     plm_allocator allocator;
 } recipe;
@@ -119,6 +120,7 @@ static inline bool job_run(job *j)
                                   .save_epochs  = r->save_epochs,
                                   .save_steps   = r->save_steps,
                                   .recipe       = r->recipe,
+                                  .schedule     = r->schedule,
                                   .on_nonfinite = r->on_nonfinite };
     return j->run && plm_train(j->net, j->opt, j->data, &desc, &j->last) &&
            (r->stop_at || r->stop_epoch || plm_run_finish(j->run, j->net));
