@@ -9,10 +9,20 @@
 extern "C" {
 #endif
 
+/* What a network is to be like. */
+typedef struct {
+    int64_t classes;
+    int     depth;  /* --depth  */
+    int64_t width;  /* --width  */
+    bool    bias;   /* --bias   */
+    bool    affine; /* --affine */
+} plm_arch_desc;
+
 /* An architecture that --arch knows by name.  `build` gets the input node and returns the node of the logits. */
 typedef struct {
     const char *name, *summary; /* "fcn", "fully connected: --depth, --width" */
-    plm_node (*build)(plm_node x, int64_t classes, int depth, int64_t width);
+    plm_node (*build)(plm_node x, const plm_arch_desc *desc);
+    bool bias, affine; /* does it heed them?  Otherwise the options are refused */
 } plm_arch;
 
 typedef struct {

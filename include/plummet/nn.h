@@ -265,6 +265,7 @@ typedef struct {
     int     depth; /* weight layers, at least 2; 0 means 10 */
     int64_t width; /* 0 means 256                           */
     double  scale; /* of the ReLUs; 0 means sqrt(2)         */
+    bool    bias;  /* of every layer                        */
 } plm_fcn_desc;
 /* flatten, then `depth` linear layers with y = scale max(x, 0) between them; names initial, layers.0 ..., final. */
 PLM_API plm_node plm_zoo_fcn(plm_node x, int64_t classes, const plm_fcn_desc *desc);

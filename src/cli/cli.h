@@ -35,12 +35,12 @@ enum {
 typedef struct {
     const char *arch, *dataset, *label, *data, *out, *weights, *loss, *optim, *format, *select, *only, *vs, *what_if,
         *save_every, *resume, *on_nonfinite;
-    const char *formats, *what;
+    const char *formats, *what, *schedule;
     bool        report;
     int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, seeds, threads;
-    double      lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
-    bool nesterov, decay_weights_only, quiet, epoch_zero, log_steps, no_augment, json, profile, dry_run, extend, quick,
-        step, theory, help;
+    double      warmup, step_epochs, step_factor, lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
+    bool bias, affine, nesterov, decay_weights_only, quiet, epoch_zero, log_steps, no_augment, json, profile, dry_run,
+        extend, quick, step, theory, help;
     int64_t epochs_before;           /* with --resume: that the run was to have */
     bool    given[CLI_MOST_OPTIONS]; /* [i]: option i of the table was on the command line */
 } cli_settings;
@@ -131,7 +131,13 @@ bool   cli_optimizer_check(const cli_settings *s);
 plm_optimizer *cli_optimizer_new(plm_graph *net, const cli_settings *s, double lr);
 void           cli_optimizer_describe(const cli_settings *s, struct cJSON *into); /* its settings */
 void           cli_optimizer_print(void);
-plm_loss       cli_loss(const cli_settings *s);
+
+bool         cli_schedule_owns(const char *option); /* is it one of the schedule's? */
+bool         cli_schedule_check(const cli_settings *s);
+plm_schedule cli_schedule(const cli_settings *s);
+void         cli_schedule_describe(const cli_settings *s, struct cJSON *into);
+
+plm_loss cli_loss(const cli_settings *s);
 
 /* ------------------------------------------------------------------ what is printed and written */
 

@@ -64,6 +64,8 @@ static void add_settings(cJSON *into, const cli_settings *s)
         cJSON_AddNumberToObject(into, "depth", (double)s->depth);
         cJSON_AddNumberToObject(into, "width", (double)s->width);
     }
+    cJSON_AddBoolToObject(into, "bias", s->bias);
+    cJSON_AddBoolToObject(into, "affine", s->affine);
     cJSON_AddStringToObject(into, "dataset", s->dataset);
     if (cli_images_dir(s)) cJSON_AddNumberToObject(into, "size", s->size ? (double)s->size : 224); /* the library's */
     add_text(into, "label", s->label);

@@ -14,6 +14,18 @@ static int64_t trainable(const plm_node_info *node)
     return count;
 }
 
+/* "conv2d", "conv2d, 8 groups" */
+static const char *kind_text(const plm_graph *net, const plm_node_info *node, char text[64])
+{
+    int groups = 1;
+    for (int i = 0; i < plm_graph_layer_count(net); i++)
+        if (node->param_count > 0 && plm_graph_layer(net, i)->weight == node->params[0])
+            groups = plm_graph_layer(net, i)->groups;
+    if (groups > 1) snprintf(text, 64, "%.40s, %d groups", node->kind, groups);
+    else snprintf(text, 64, "%.60s", node->kind);
+    return text;
+}
+
 static void print_inputs(const plm_graph *net, const plm_node_info *node)
 {
     plm_node_info from;
@@ -25,15 +37,18 @@ static void print_inputs(const plm_graph *net, const plm_node_info *node)
 static void print_table(const plm_graph *net)
 {
     plm_node_info node;
-    char          shape[160], params[32], macs[32];
-    int           width = 4;
-    for (int i = 0; i < plm_graph_node_count(net) && plm_graph_node_info(net, i, &node); i++)
-        if ((int)strlen(node.name) > width) width = (int)strlen(node.name);
-    printf("%-*s  %-12s %-16s %14s %16s %6s  inputs\n", width, "node", "kind", "output", "parameters", "multiply-adds",
-           "depth");
+    char          shape[160], params[32], macs[32], kind[64];
+    int           width = 4, kinds = 12;
     for (int i = 0; i < plm_graph_node_count(net) && plm_graph_node_info(net, i, &node); i++) {
-        printf("%-*s  %-12s %-16s %14s %16s %6d", width, node.name, node.kind, cli_shape_text(node.shape, shape),
-               cli_count_text(trainable(&node), params), cli_count_text(node.macs, macs), node.depth);
+        if ((int)strlen(node.name) > width) width = (int)strlen(node.name);
+        if ((int)strlen(kind_text(net, &node, kind)) > kinds) kinds = (int)strlen(kind);
+    }
+    printf("%-*s  %-*s %-16s %14s %16s %6s  inputs\n", width, "node", kinds, "kind", "output", "parameters",
+           "multiply-adds", "depth");
+    for (int i = 0; i < plm_graph_node_count(net) && plm_graph_node_info(net, i, &node); i++) {
+        printf("%-*s  %-*s %-16s %14s %16s %6d", width, node.name, kinds, kind_text(net, &node, kind),
+               cli_shape_text(node.shape, shape), cli_count_text(trainable(&node), params),
+               cli_count_text(node.macs, macs), node.depth);
         print_inputs(net, &node);
     }
     const plm_graph_info info = plm_graph_summary(net);
@@ -130,7 +145,7 @@ static plm_graph *open_net(plm_ctx *ctx, const cli_settings *s, const plm_arch *
 
 bool cli_inspect(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra)
 {
-    static const char *const of_arch[] = { "arch", "depth", "width", "dataset", "label" };
+    static const char *const of_arch[] = { "arch", "depth", "width", "bias", "affine", "dataset", "label" };
     const plm_arch          *arch      = NULL;
     for (size_t i = 0; s->weights && i < sizeof of_arch / sizeof *of_arch; i++)
         if (cli_given(s, of_arch[i]))

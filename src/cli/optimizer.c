@@ -51,6 +51,7 @@ static const cli_option *option_of(const plm_field *f)
 
 static bool owns(const plm_optimizer_kind *kind, const char *option)
 {
+    if (cli_schedule_owns(option)) return kind && owns(kind, "lr");
     for (const plm_field *f = kind ? kind->fields : NULL; f && f->name; f++) {
         const cli_option *o = option_of(f);
         if (o && strcmp(o->name, option) == 0) return true;
@@ -91,7 +92,8 @@ static void own_options(const plm_optimizer_kind *kind, char text[512])
     text[0] = '\0';
     for (const cli_option *o = cli_options; o->name; o++) {
         const size_t used = strlen(text);
-        if (owns(kind, o->name)) snprintf(text + used, 512 - used, "%s--%s", used ? ", " : "", o->name);
+        if (owns(kind, o->name) && !cli_schedule_owns(o->name))
+            snprintf(text + used, 512 - used, "%s--%s", used ? ", " : "", o->name);
     }
 }
 
@@ -184,6 +186,7 @@ void cli_optimizer_describe(const cli_settings *s, cJSON *into)
         else if (f->type == PLM_FIELD_BOOL) cJSON_AddBoolToObject(into, f->name, x != 0);
         else cJSON_AddNumberToObject(into, f->name, x);
     }
+    if (owns(kind, "lr")) cli_schedule_describe(s, into);
 }
 
 void cli_optimizer_print(void)

@@ -150,6 +150,7 @@ static bool train(job *j, plm_ctx *ctx)
                                     .batch      = s->batch,
                                     .test_batch = s->test_batch,
                                     .loss       = cli_loss(s),
+                                    .schedule   = cli_schedule(s),
                                     .test       = j->data.test,
                                     .val        = j->data.val,
                                     .augment    = !s->no_augment,
@@ -193,7 +194,7 @@ static bool work(job *j, plm_ctx *ctx, const plm_arch *arch)
 
 bool cli_train_check(const cli_settings *s, const plm_cli_extra *extra)
 {
-    if (!cli_dataset_check(s, true) || !cli_optimizer_check(s)) return false;
+    if (!cli_dataset_check(s, true) || !cli_optimizer_check(s) || !cli_schedule_check(s)) return false;
     if (s->log_steps && !s->out) return cli_usage_error("--log-steps needs --out, the folder for steps.csv");
     int     epochs;
     int64_t steps;

@@ -20,8 +20,8 @@ plm_node plm_zoo_fcn(plm_node x, int64_t classes, const plm_fcn_desc *desc)
     for (int i = 0; i < d.depth - 1; i++) {
         char name[32] = "initial";
         if (i > 0) snprintf(name, sizeof name, "layers.%d", i - 1);
-        h = plm_nn_linear(h, &(plm_linear_desc){ .name = name, .out = d.width });
+        h = plm_nn_linear(h, &(plm_linear_desc){ .name = name, .out = d.width, .bias = d.bias });
         h = plm_nn_relu(h, &(plm_relu_desc){ .scale = d.scale });
     }
-    return plm_nn_linear(h, &(plm_linear_desc){ .name = "final", .out = classes });
+    return plm_nn_linear(h, &(plm_linear_desc){ .name = "final", .out = classes, .bias = d.bias });
 }

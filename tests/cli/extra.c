@@ -1,11 +1,11 @@
 /* extra.c: a user's own program: `plummet` with two architectures more. */
 #include <plummet/cli.h>
 
-static plm_node build_tanh(plm_node x, int64_t classes, int depth, int64_t width)
+static plm_node build_tanh(plm_node x, const plm_arch_desc *d)
 {
     plm_node h = plm_nn_flatten(x);
-    for (int i = 1; i < depth; i++) h = plm_nn_tanh(plm_nn_linear(h, &(plm_linear_desc){ .out = width }), NULL);
-    return plm_nn_linear(h, &(plm_linear_desc){ .out = classes });
+    for (int i = 1; i < d->depth; i++) h = plm_nn_tanh(plm_nn_linear(h, &(plm_linear_desc){ .out = d->width }), NULL);
+    return plm_nn_linear(h, &(plm_linear_desc){ .out = d->classes });
 }
 
 /* One residual block with a convolution as its shortcut, norms and a grouped convolution: much of a large network, in little. */

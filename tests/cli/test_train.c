@@ -232,7 +232,9 @@ static void test_every_optimizer(void **state)
                                        "--optim sgd --weight-decay 1e-4 --clip-norm 1",
                                        "--optim adam --betas 0.8,0.99 --eps 1e-6 --clip-norm 5",
                                        "--optim adamw --weight-decay 0.1 --decay-weights-only",
-                                       "--optim nadamw",
+                                       "--optim nadamw --bias",
+                                       "--optim sgd --bias --schedule cosine --warmup 0.5 --momentum 0.9",
+                                       "--optim adam --lr 1e-2 --schedule step --step-epochs 2 --step-factor 0.3",
                                        "--loss xent",
                                        "--loss square" };
     for (size_t i = 0; i < sizeof how / sizeof *how; i++) {
@@ -241,6 +243,46 @@ static void test_every_optimizer(void **state)
         if (acc < 0.3) print_error("%s: %s", how[i], out);
         assert_true(acc >= 0.3); /* chance is 0.1 */
     }
+}
+
+/* The rate in use is in the eta columns; schedule, biases and the like in config.json. */
+static void test_recipe(void **state)
+{
+    (void)state;
+    char   dir[1024];
+    double row[16];
+    dir_of(dir, "recipe");
+    assert_int_equal(run("train " SMALL "--quiet --optim sgd --lr 0.2 --schedule linear --warmup 1 --bias "
+                         "--weight-decay 1e-3 --decay-weights-only --out %s",
+                         dir),
+                     0);
+    slurp(in(dir, "metrics.csv"), text, sizeof text);
+    char *at = strchr(text, '\n') + 1;
+    for (int epoch = 0; epoch < 4; epoch++) { /* 12 steps an epoch */
+        assert_int_equal(next_row(&at, row), 12);
+        if (epoch == 0) continue;
+        const double first = 0.2 * (epoch == 1 ? 1 / 12.0 : 1 - (epoch - 2) / 2.0);
+        const double last  = 0.2 * (epoch == 1 ? 1 : 1 - (12 * (epoch - 2) + 11) / 24.0);
+        assert_close(row[5], (first + last) / 2, 0, 1e-6);
+        assert_close(row[6], fmin(first, last), 0, 1e-6);
+        assert_close(row[7], fmax(first, last), 0, 1e-6);
+    }
+    slurp(in(dir, "config.json"), text, sizeof text);
+    cJSON *config = cJSON_Parse(text);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(config, "schedule")), "linear");
+    assert_close(cJSON_GetNumberValue(cJSON_GetObjectItem(config, "warmup")), 1, 0, 0);
+    assert_null(cJSON_GetObjectItem(config, "step_epochs"));
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(config, "bias")));
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(config, "decay_weights_only")));
+    assert_true(cJSON_IsFalse(cJSON_GetObjectItem(config, "affine")));
+    assert_close(cJSON_GetNumberValue(cJSON_GetObjectItem(config, "parameters")), 3392 + 32 + 32 + 10, 0, 0);
+    cJSON_Delete(config);
+    assert_int_equal(run("evaluate --weights '%s/model.safetensors'", dir), 0); /* biases are in the file */
+    assert_int_equal(run("inspect --arch vgg11 --dataset cifar10 --bias --affine"), 0);
+    assert_non_null(strstr(out, "features.1         batch_norm"));
+    assert_non_null(strstr(out, " 128 ")); /* scale and shift of 64 channels */
+    assert_int_equal(
+        run("bench --arch resnet18 --dataset cifar10 --batch-size 2 --steps 1 --optim sgd --bias --affine"), 0);
 }
 
 /* A user's own architecture is an architecture like any other, for every command. */
@@ -256,6 +298,8 @@ static void test_own_architecture(void **state)
     assert_int_equal(run_program(PLUMMET_EXTRA, "bench --arch tanh-net --steps 1 --batch-size 4 --json"), 0);
     assert_int_equal(run_program(PLUMMET_EXTRA, "train --arch tanhnet"), 2);
     assert_sentence("resnet152, tanh-net; did you mean tanh-net?");
+    assert_int_equal(run_program(PLUMMET_EXTRA, "train --arch tanh-net --bias --optim sgd"), 2);
+    assert_sentence("--bias does not go with --arch tanh-net, which has no biases");
     assert_int_equal(run_program(PLUMMET_EXTRA, "train --help"), 0);
     assert_non_null(strstr(out, "linear layers and tanh"));
     assert_int_equal(run("evaluate --weights '%s/model.safetensors'", dir), 0); /* the file is enough */
@@ -305,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_folder_exists),
         cmocka_unit_test(test_diverges_in_last_step),
         cmocka_unit_test(test_every_optimizer),
+        cmocka_unit_test(test_recipe),
         cmocka_unit_test(test_own_architecture),
         cmocka_unit_test(test_own_optimizer),
     };

@@ -78,6 +78,18 @@ static const misuse wrong_usage[] = {
     { "train --optim adam --betas 0.9,1", "--betas is \"0.9,1\"" },
     { "train --optim adam --betas 0.9,0.99,0", "--betas is \"0.9,0.99,0\"" },
     { "train --optim adam --eps 0", "--eps is \"0\"" },
+    { "train --schedule cosine", "--schedule does not go with --optim agd: agd has no learning rate" },
+    { "train --warmup 1", "--warmup does not go with --optim agd: agd has no learning rate" },
+    { "train --optim sgd --schedule cos",
+      "--schedule is \"cos\", expected one of constant|step|linear|cosine; did you " },
+    { "train --optim sgd --warmup 11", "--warmup is 11 epochs, and there are only 10" },
+    { "train --optim sgd --warmup -1", "--warmup is \"-1\"" },
+    { "train --optim sgd --step-epochs 3", "--step-epochs is for --schedule step" },
+    { "train --optim sgd --schedule linear --step-factor 0.3", "--step-factor is for --schedule step" },
+    { "train --optim sgd --schedule step --step-factor 1.5", "--step-factor is \"1.5\"" },
+    { "train --affine", "--affine does not go with --arch fcn, which has no affine norms" },
+    { "bench --bias=1", "--bias takes no value" },
+    { "inspect --weights x.safetensors --bias", "--bias does not go with --weights" },
     { "train --gain 0", "--gain is \"0\"" },
     { "train --log-steps", "--log-steps needs --out" },
     { "train --steps 3", "train has no option --steps" },
@@ -128,6 +140,7 @@ static void test_wrong_usage(void **state)
 }
 
 static const misuse failures[] = {
+    { "train --bias", "agd: initial.bias is a bias, for which Automatic Gradient Descent has no rule" },
     { "train --dataset csv:/nowhere/a.csv --label y", "/nowhere/a.csv" },
     { "train --dataset mnist --data /nowhere", "/nowhere/mnist" },
     { "train --out /proc/plummet/run", "/proc/plummet" },
