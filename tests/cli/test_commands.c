@@ -84,7 +84,7 @@ static void test_inspect_groups(void **state)
     cJSON_Delete(o);
     assert_int_equal(run("inspect --weights %s", file), 0);
     assert_non_null(strstr(out, "[4,1,1]"));
-    assert_non_null(strstr(out, "conv2d, 2 groups  [4,5,5]"));
+    assert_non_null(strstr(out, "conv2d, 2 groups [4,5,5]"));
 }
 
 /* Every input of a node, in each format. */
