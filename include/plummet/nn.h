@@ -213,7 +213,7 @@ PLM_API plm_shape      plm_graph_output_shape(const plm_graph *g);
 /* ------------------------------------------------------------------ weights */
 
 typedef enum {
-    /* Weights semi-orthogonal per tap and group, times sqrt(d_out / (d_in taps)); arXiv 2304.05187. */
+    /* Weights semi-orthogonal per tap and group, times sqrt(d_out / (d_in taps)); arXiv 2304.05187.  Biases 0; norms as below. */
     PLM_INIT_AGD = 1,
     /* Weights and biases uniform in +-1/sqrt(fan_in); embeddings normal; norm scale 1, shift 0. */
     PLM_INIT_PYTORCH

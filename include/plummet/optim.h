@@ -15,9 +15,13 @@ typedef struct plm_optimizer_kind plm_optimizer_kind;
  *   G = (1/L) sum_k s_k sum_taps ||g_tap||_F,   eta = log((1 + sqrt(1 + 4 G)) / 2),
  *   w_tap -= gain (eta / L) s_k g_tap / ||g_tap||_F.
  * L counts weight tensors that are not frozen.  A tap whose gradient is exactly zero is left alone.  Trainable biases and
- * affine norm parameters are refused by name.  Source: Bernstein et al. 2023, arXiv 2304.05187, algorithm 1. */
+ * affine norm parameters are refused by name.  Source: Bernstein et al. 2023, arXiv 2304.05187, algorithm 1.
+ *   .heuristics trains those as well, by a rule that is ours and follows from no theory: they move with the layer whose bias they
+ * are, or, of norms, with the last layer before,  b -= gain (eta / L) s_k g_b / ||g_k||_F  with all of layer k's weight gradient
+ * in the norm; G, eta and L are those of the weights alone.  Biases and shifts start at 0, scales at 1. */
 typedef struct {
-    double gain;   /* 0 means 1 */
+    double gain; /* 0 means 1 */
+    bool   heuristics;
     bool   reinit; /* draw the weights anew (PLM_INIT_AGD) even if they were initialised or loaded */
 } plm_agd_desc;
 

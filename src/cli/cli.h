@@ -39,8 +39,8 @@ typedef struct {
     bool        report;
     int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, seeds, threads;
     double      warmup, step_epochs, step_factor, lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
-    bool bias, affine, nesterov, decay_weights_only, quiet, epoch_zero, log_steps, no_augment, json, profile, dry_run,
-        extend, quick, step, theory, help;
+    bool        bias, affine, heuristics, nesterov, decay_weights_only, quiet, epoch_zero, log_steps, no_augment, json,
+        profile, dry_run, extend, quick, step, theory, help;
     int64_t epochs_before;           /* with --resume: that the run was to have */
     bool    given[CLI_MOST_OPTIONS]; /* [i]: option i of the table was on the command line */
 } cli_settings;

@@ -85,7 +85,8 @@ static bool draw(plm_graph *g, const plm__node *n, plm_param *p, plm_init scheme
             else draw_uniform(g->ctx, p, w, count / p->shape.dim[0]);
             break;
         case PLM_ROLE_BIAS:
-            draw_uniform(g->ctx, p, w, plm_shape_count(n->param[0]->shape) / n->param[0]->shape.dim[0]);
+            if (scheme == PLM_INIT_AGD) fill(p, w, 0);
+            else draw_uniform(g->ctx, p, w, plm_shape_count(n->param[0]->shape) / n->param[0]->shape.dim[0]);
             break;
         case PLM_ROLE_NORM_SCALE:
             fill(p, w, 1);

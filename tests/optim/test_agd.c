@@ -293,6 +293,107 @@ static void test_probe_changes_nothing(void **state)
     small_compare(s, 1e-6);
 }
 
+/* Biases and affine norms under the heuristic: b -= gain (eta / L) s_k g_b / ||g_k||_F, with the weights as ever. */
+static void heuristics_by_hand(small *s, double gain, const double *before)
+{
+    const plm_step_info *info = plm_optimizer_info(s->o);
+    const plm_layer     *l    = NULL;
+    for (int p = 0, of = 0; p < s->params; p++) {
+        if (plm_param_role(s->param[p]) == PLM_ROLE_STATISTIC) continue;
+        for (int i = 0; i < plm_graph_layer_count(s->g); i++)
+            if (plm_graph_layer(s->g, i)->weight == s->param[p]) {
+                l  = plm_graph_layer(s->g, i);
+                of = p;
+            }
+        assert_non_null(l);
+        if (of == p) continue;
+        const double norm  = small_norm(s->grad + s->start[of], s->start[of + 1] - s->start[of]);
+        const double scale = sqrt((double)l->d_out / (double)(l->d_in * l->kernel_h * l->kernel_w));
+        for (int64_t k = s->start[p]; k < s->start[p + 1]; k++)
+            s->w[k] = before[k] - gain * info->eta / plm_graph_layer_count(s->g) * scale * s->grad[k] / norm;
+    }
+}
+
+static void test_heuristics(void **state)
+{
+    small   *s = *state;
+    plm_node h = plm_nn_input(s->g = plm_graph_new(s->ctx), plm_shape_of(3, 4, 4));
+    h          = plm_nn_conv2d(h, &(plm_conv2d_desc){ .name = "conv", .out = 12, .pad = 1, .bias = true });
+    h          = plm_nn_batch_norm(h, &(plm_batch_norm_desc){ .name = "norm", .affine = true });
+    h          = plm_nn_flatten(plm_nn_relu(h, NULL));
+    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc){ .name = "last", .out = 4, .bias = true }), NULL);
+    s->o = plm_agd_new(s->g, &(plm_agd_desc){ .gain = 1.5, .heuristics = true });
+    small_begin(s);
+    static const double first[] = { 0, 1, 0, 0 };
+    const char         *names[] = { "conv.bias", "norm.weight", "norm.bias", "last.bias" };
+    for (int i = 0; i < 4; i++) {
+        float b[12];
+        assert_true(plm_param_read(plm_graph_param_named(s->g, names[i]), b, i < 3 ? 12 : 4));
+        for (int k = 0; k < (i < 3 ? 12 : 4); k++) assert_close((double)b[k], first[i], 0, 0);
+    }
+    for (int step = 0; step < 3; step++) {
+        double *before = s->v;
+        small_begin(s); /* the statistics have moved */
+        const plm_tensor x = plm_tensor_wrap(PLM_F32, plm_shape_of(SMALL_BATCH, 3, 4, 4), s->x + step * 48);
+        const plm_val    y = plm_graph_apply(s->g, plm_tape_input(s->tape, x));
+        assert_true(plm_backward(plm_mean(plm_square(plm_add(y, plm_exp(y))), NULL)));
+        plm_tape_reset(s->tape);
+        for (int p = 0; p < s->params; p++) {
+            const int64_t n = s->start[p + 1] - s->start[p];
+            if (plm_param_role(s->param[p]) == PLM_ROLE_STATISTIC) {
+                assert_true(plm_param_read(s->param[p], s->buffer, n));
+                for (int64_t k = 0; k < n; k++) s->w[s->start[p] + k] = (double)s->buffer[k];
+                continue;
+            }
+            assert_true(plm_param_read_grad(s->param[p], s->buffer, n));
+            for (int64_t k = 0; k < n; k++) s->grad[s->start[p] + k] = (double)s->buffer[k];
+        }
+        memcpy(before, s->w, (size_t)s->start[s->params] * sizeof *before);
+        assert_true(plm_optimizer_step(s->o));
+        double G = 0;
+        for (int i = 0; i < 2; i++) { /* of the weights alone */
+            const plm_layer *l = plm_graph_layer(s->g, i);
+            for (int p = 0; p < s->params; p++) {
+                if (s->param[p] != l->weight) continue;
+                const int     taps  = l->kernel_h * l->kernel_w;
+                const double  scale = sqrt((double)l->d_out / (double)(l->d_in * taps));
+                const int64_t n     = s->start[p + 1] - s->start[p];
+                for (int t = 0; t < taps; t++) {
+                    double square = 0;
+                    for (int64_t k = t; k < n; k += taps) square += pow(s->grad[s->start[p] + k], 2);
+                    G += scale * sqrt(square) / 2;
+                    for (int64_t k = t; k < n; k += taps)
+                        s->w[s->start[p] + k] -=
+                            1.5 * plm_optimizer_info(s->o)->eta / 2 * scale * s->grad[s->start[p] + k] / sqrt(square);
+                }
+            }
+        }
+        assert_close(plm_optimizer_info(s->o)->G, G, 0, 1e-12);
+        assert_close(plm_optimizer_info(s->o)->eta, log((1 + sqrt(1 + 4 * G)) / 2), 0, 1e-12);
+        heuristics_by_hand(s, 1.5, before);
+        small_compare(s, 1e-6);
+    }
+}
+
+static void test_heuristics_without_a_layer(void **state)
+{
+    small   *s = *state;
+    plm_node h = plm_nn_input(s->g = plm_graph_new(s->ctx), plm_shape_of(3, 4, 4));
+    h          = plm_nn_batch_norm(h, &(plm_batch_norm_desc){ .name = "norm", .affine = true });
+    plm_graph_output(plm_nn_conv2d(h, &(plm_conv2d_desc){ .name = "conv", .out = 2, .bias = true }), NULL);
+    const plm_agd_desc with = { .heuristics = true };
+    assert_null(plm_agd_new(s->g, &with));
+    assert_error(s->ctx, PLM_ERR_ARGUMENT, "agd: norm.weight has no layer to move with: no weight comes before it");
+    plm_param_freeze(plm_graph_param_named(s->g, "norm.weight"), true);
+    plm_param_freeze(plm_graph_param_named(s->g, "norm.bias"), true);
+    plm_param_freeze(plm_graph_param_named(s->g, "conv.weight"), true);
+    assert_null(plm_agd_new(s->g, &with));
+    assert_error(s->ctx, PLM_ERR_ARGUMENT, "agd: conv.bias has no layer to move with: its weight is frozen");
+    plm_param_freeze(plm_graph_param_named(s->g, "conv.weight"), false);
+    s->o = plm_agd_new(s->g, &with);
+    assert_ok(s->ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +412,8 @@ int main(void)
         small_test(test_refuses_what_it_has_no_rule_for),
         small_test(test_bad_gain),
         small_test(test_probe_changes_nothing),
+        small_test(test_heuristics),
+        small_test(test_heuristics_without_a_layer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
