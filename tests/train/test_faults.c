@@ -52,7 +52,7 @@ static void name_dirs(const char *a, const char *b)
 
 static void restore(const char *from, const char *to)
 {
-    char command[4096];
+    char command[8192];
     snprintf(command, sizeof command, "rm -rf '%s' '%s.partial' && cp -r '%s' '%s.partial'", to, to, from, to);
     assert_int_equal(system(command), 0);
 }
