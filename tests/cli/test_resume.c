@@ -375,7 +375,9 @@ static void test_every_option_comes_back(void **state)
     char                     dir[1024], path[4096], option[64], key[80];
     for (int i = 0; i < 3; i++) {
         name(dir, how[i]);
-        assert_int_equal(run("train --depth 2 --width 8 --epochs 1 --quiet --optim %s --out '%s'", how[i], dir), 0);
+        assert_int_equal(run("train --depth 2 --width 8 --epochs 1 --quiet --optim %s %s --out '%s'", how[i],
+                             i == 1 ? "--schedule step" : "", dir),
+                         0);
         path_in(path, dir, "config.json");
         slurp(path, config[i], sizeof config[i]);
     }
