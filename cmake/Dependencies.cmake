@@ -25,10 +25,22 @@ plummet_dependency(plummet_zlib zlib.h z zlib1g-dev)
 plummet_dependency(plummet_png png.h png libpng-dev)
 plummet_dependency(plummet_jpeg jpeglib.h jpeg libjpeg-dev)
 
+option(PLUMMET_OPENMP "threads in Plummet's own loops; oneDNN has its own either way" ON)
 if(NOT TARGET plummet_openmp)
     add_library(plummet_openmp INTERFACE IMPORTED GLOBAL)
-    target_compile_options(plummet_openmp INTERFACE $<$<COMPILE_LANGUAGE:C>:-fopenmp>)
-    target_link_libraries(plummet_openmp INTERFACE -fopenmp)
+    if(PLUMMET_OPENMP)
+        target_compile_options(plummet_openmp INTERFACE $<$<COMPILE_LANGUAGE:C>:-fopenmp>)
+        target_link_libraries(plummet_openmp INTERFACE -fopenmp)
+    else()
+        # Pragmas are passed over.  The functions stay, and are GNU's: the system's oneDNN runs on that runtime, so a context's
+        # thread count still holds for it; two runtimes in one program do not go well.
+        foreach(kind include libgomp.so)
+            execute_process(COMMAND gcc -print-file-name=${kind} OUTPUT_VARIABLE gnu_${kind} OUTPUT_STRIP_TRAILING_WHITESPACE)
+        endforeach()
+        target_compile_options(plummet_openmp INTERFACE -idirafter ${gnu_include} -Wno-unknown-pragmas
+                                                        $<$<C_COMPILER_ID:Clang>:-Wno-source-uses-openmp>)
+        target_link_libraries(plummet_openmp INTERFACE ${gnu_libgomp.so})
+    endif()
 endif()
 
 # Whatever LAPACK the system links at run time does the work; only OpenBLAS does it in reasonable time.

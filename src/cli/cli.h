@@ -81,6 +81,9 @@ void cli_print_options(unsigned bit);
 
 /* "plummet: ..." on standard error; always false. */
 bool cli_usage_error(const char *fmt, ...) PLM_PRINTF(1, 2);
+#ifdef __clang_analyzer__ /* it sees one file at a time, and must know "always false" */
+#define plm_ctx_fail(...) (plm_ctx_fail(__VA_ARGS__), false)
+#endif
 bool cli_usage_failed(void); /* has cli_usage_error been called since the command began? */
 void cli_usage_begin(void);
 /* The nearest of `names` (`count`) to a misspelt word, NULL if none is near. */

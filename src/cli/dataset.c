@@ -260,7 +260,7 @@ plm_dataset *cli_dataset_for(plm_ctx *ctx, const cli_settings *s, const plm_grap
 {
     const plm_shape in = plm_graph_input_shape(net), out = plm_graph_output_shape(net);
     char            have[160], want[160];
-    cli_form        form;
+    cli_form        form = { 0 };
     if (cli_images_dir(s)) return cli_images_for(ctx, s, net);
     if (!cli_dataset_form(ctx, s, &form)) return NULL;
     if (!plm_shape_equal(form.shape, in)) {

@@ -32,7 +32,7 @@ static bool out_of_memory(const source *f)
 static bool read_stream(source *f, FILE *file)
 {
     size_t room = 0;
-    while (!feof(file)) {
+    do { /* at least once: standard input may be named twice, and is at its end then */
         if (f->size + 1 >= room) {
             room         = room ? 2 * room : 1 << 16;
             char *larger = realloc(f->text, room);
@@ -41,7 +41,7 @@ static bool read_stream(source *f, FILE *file)
         }
         f->size += fread(f->text + f->size, 1, room - f->size - 1, file);
         if (ferror(file)) return plm_ctx_fail(f->ctx, PLM_ERR_IO, "cannot read %s: %s", shown(f), strerror(errno));
-    }
+    } while (!feof(file));
     f->text[f->size] = '\0';
     return true;
 }
@@ -269,7 +269,7 @@ static bool read_pgm(source *f, const plm_graph *net)
         }
         if (grey < 0 || grey > most)
             return plm_ctx_fail(f->ctx, PLM_ERR_FORMAT, "%s: pixel %lld of %lld is missing or above %lld", shown(f),
-                                (long long)i, (long long)(h * w), (long long)most);
+                                (long long)i, (long long)h * w, (long long)most);
         x[i] = (float)((double)grey / (double)most * scale);
     }
     if (x && binary && at != end)

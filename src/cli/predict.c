@@ -75,9 +75,10 @@ static bool predict(plm_ctx *ctx, plm_graph *net, const char *path, const char *
     if (!cli_input_read(ctx, path, label, net, &in)) return false;
     normalize(plm_graph_normalization(net), &in);
     float *y  = calloc((size_t)in.count, (size_t)outputs * sizeof *y);
-    bool   ok = y || plm_ctx_fail(ctx, PLM_ERR_MEMORY, "%s: out of memory", path);
-    ok        = ok && plm_graph_predict(net, in.x, in.count, y);
-    ok        = ok && check_finite(ctx, path, y, in.count, outputs);
+    bool   ok = y != NULL;
+    if (!y) plm_ctx_fail(ctx, PLM_ERR_MEMORY, "%s: out of memory", path);
+    ok = ok && plm_graph_predict(net, in.x, in.count, y);
+    ok = ok && check_finite(ctx, path, y, in.count, outputs);
     if (ok && header) print_header(net, outputs);
     if (ok) print_rows(net, path, y, in.count, outputs);
     free(y);

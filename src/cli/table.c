@@ -1,6 +1,7 @@
 /* table.c: a comma-separated file with a header line, read whole and cut into cells in place. */
 #include "table.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -105,9 +106,11 @@ static int cut_line(char **at, char **cell, int room)
 
 static bool check_header(plm_ctx *ctx, const cli_table *t)
 {
-    for (int i = 0; i < t->columns; i++)
+    for (int i = 0; i < t->columns; i++) {
+        assert(t->cell[i]); /* cut_line has written as many as it said */
         if (cli_table_column(t, t->cell[i]) < i)
             return plm_ctx_fail(ctx, PLM_ERR_FORMAT, "%s: the column \"%.60s\" is there twice", t->path, t->cell[i]);
+    }
     return true;
 }
 
@@ -125,7 +128,7 @@ static bool cut_all(plm_ctx *ctx, cli_table *t)
     const int64_t most = 1 + count(start, strchr(start, '\n'), ',');
     if (most > 1000) return plm_ctx_fail(ctx, PLM_ERR_FORMAT, "%s: its header has more than 1000 columns", t->path);
     /* Every cell ends with a comma or a line, so the file itself bounds this. */
-    t->cell = malloc((size_t)(lines + count(start, end, ',') + most) * sizeof *t->cell);
+    t->cell = calloc((size_t)(lines + count(start, end, ',') + most), sizeof *t->cell);
     if (!t->cell) return plm_ctx_fail(ctx, PLM_ERR_MEMORY, "%s: out of memory", t->path);
     for (int64_t line = 0; line < lines; line++) {
         const int room = line ? t->columns : (int)most;

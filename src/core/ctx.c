@@ -78,7 +78,7 @@ bool plm__vfail(plm_ctx *ctx, plm_status status, const char *fmt, va_list args)
     return false;
 }
 
-bool plm__fail(plm_ctx *ctx, plm_status status, const char *fmt, ...)
+bool(plm__fail)(plm_ctx *ctx, plm_status status, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);

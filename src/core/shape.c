@@ -42,7 +42,7 @@ char *plm__shape_text(plm_shape s, char text[PLM__SHAPE_TEXT])
 }
 
 /* Bytes of an element, channels padded to 16 on two axes, batches of 128: products of a checked shape do not overflow. */
-#define ROOM (8 * 16 * 16 * 128)
+#define ROOM ((int64_t)8 * 16 * 16 * 128)
 
 bool plm__shape_check(plm_ctx *ctx, plm_shape s, const char *where)
 {
@@ -99,5 +99,6 @@ const char *plm_dtype_name(plm_dtype t)
 
 plm_tensor plm_tensor_wrap(plm_dtype dtype, plm_shape shape, const void *data)
 {
+    /* A tensor is one struct for reading and for writing.  NOLINTNEXTLINE(performance-no-int-to-ptr) */
     return (plm_tensor){ .dtype = dtype, .shape = shape, .data = (void *)(uintptr_t)data };
 }

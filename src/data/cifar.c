@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define SIDE 32
-#define PIXELS (3 * SIDE * SIDE)
+#define PIXELS ((int64_t)3 * SIDE * SIDE)
 #define MAX_FILES 5
 #define MAX_CLASSES 100
 #define MAX_LABELS 2

@@ -21,10 +21,10 @@ static bool read_header(plm__gzip *f, int rank, plm_shape *shape)
                          f->path, head[2], UNSIGNED_BYTES);
     if (head[3] != rank)
         return plm__fail(f->ctx, PLM_ERR_FORMAT, "%s has %d axes, expected %d", f->path, head[3], rank);
-    if (!plm__gzip_read(f, head + 4, 4 * rank)) return false;
+    if (!plm__gzip_read(f, head + 4, (int64_t)4 * rank)) return false;
     *shape = (plm_shape){ .rank = rank };
     for (int a = 0; a < rank; a++) {
-        const uint8_t *b = head + 4 + 4 * a;
+        const uint8_t *b = head + 4 * (size_t)(a + 1);
         shape->dim[a]    = (int64_t)b[0] << 24 | (int64_t)b[1] << 16 | (int64_t)b[2] << 8 | b[3];
     }
     return true;

@@ -259,7 +259,7 @@ plm_dataset *plm_dataset_from_images(plm_ctx *ctx, const char *dir, const plm_im
     int      read  = 0;
     if (files) memset(files, 0, (size_t)classes.count * sizeof *files);
     while (files && read < classes.count && list_files(ctx, dir, classes.entry[read]->d_name, &files[read])) read++;
-    plm__store *s = ctx->status == PLM_OK ? store_over(ctx, dir, &classes, files, &d) : NULL;
+    plm__store *s = files && ctx->status == PLM_OK ? store_over(ctx, dir, &classes, files, &d) : NULL;
     for (int k = 0; files && k < classes.count; k++) listing_drop(&files[k]);
     plm__delete(ctx, files);
     listing_drop(&classes);

@@ -95,7 +95,7 @@ bool plm__winograd_suits(const plm_ctx *ctx, const plm__problem *p)
     if (w[2] != 3 || w[3] != 3 || p->stride != 1) return false;
     if (ctx->conv == PLM_CONV_WINOGRAD) return true;
     const int64_t tiles = (y[2] + 3) / 4 * ((y[3] + 3) / 4), most = w[0] > w[1] ? w[0] : w[1]; /* of 4x4 outputs */
-    return w[0] >= 32 && w[1] >= 32 && 10 * y[2] * y[3] >= 7 * 16 * tiles && 8 * x[0] * tiles >= most;
+    return w[0] >= 32 && w[1] >= 32 && 10 * y[2] * y[3] >= 7 * (16 * tiles) && 8 * x[0] * tiles >= most;
 }
 
 /* All three passes exist within the bound on scratch memory: *p becomes the resolved forward problem. */

@@ -13,6 +13,7 @@ static plm__kernel **bucket_of(plm__engine *e, uint64_t hash)
 static plm__kernel *find(plm__engine *e, const plm__problem *canonical, uint64_t hash)
 {
     for (plm__kernel *k = *bucket_of(e, hash); k; k = k->chain)
+        /* Canonical problems have zeros as padding.  NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-*) */
         if (k->hash == hash && memcmp(&k->problem, canonical, sizeof *canonical) == 0) return k;
     return NULL;
 }

@@ -160,7 +160,7 @@ static bool check_new(plm_graph *g, const plm__node *n, const plm_node *in)
                               "the graph is in use (applied, or given to an optimiser) and cannot grow");
     if (n->inputs > PLM_MAX_INPUTS)
         return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "%d inputs, expected 1 to %d", n->inputs, PLM_MAX_INPUTS);
-    for (int i = 0; i < n->inputs; i++) {
+    for (int i = 0; in && i < n->inputs; i++) {
         if (!in[i].graph || in[i].id < 0) return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "input %d is an empty node", i);
         if (in[i].id >= in[i].graph->nodes)
             return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "input %d is no node of a graph", i);
@@ -291,7 +291,7 @@ void plm_graph_set_normalization(plm_graph *g, const plm_normalization *n)
     plm__fail(g->ctx, PLM_ERR_ARGUMENT,
               "plm_graph_set_normalization: %d channels (at most %d), or a number that is not finite or a std that is "
               "not positive",
-              n->channels, PLM_MAX_CHANNELS);
+              g->normalization.channels, PLM_MAX_CHANNELS);
     g->normalization = none;
 }
 

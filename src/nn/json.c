@@ -63,7 +63,7 @@ void plm__text_number(plm__text *t, double x)
     snprintf(text, sizeof text, "%.17g", x);
     for (const char *c = text; *c; c++) { /* the decimal point is the program's language's, and several bytes in some */
         const bool point = !strchr("+-0123456789e", *c);
-        if (!point || end[-1] != '.') *end++ = point ? '.' : *c;
+        if (!point || end[-1] != '.') *end++ = (char)(point ? '.' : *c);
     }
     *end = '\0';
     plm__text_add(t, "%s", text);

@@ -107,7 +107,7 @@ struct plm_graph {
 /* Adds a module; `in` has kind->inputs nodes.  desc->name is its first field in every desc. */
 plm_node plm__graph_add(plm_graph *g, const plm__kind *kind, const plm_node *in, const void *desc);
 /* The same with n of them, for kinds that take several. */
-plm_node plm__graph_add_several(plm_graph *g, const plm__kind *kind, const plm_node *in, int n, const void *desc);
+plm_node plm__graph_add_several(plm_graph *g, const plm__kind *kind, const plm_node *in, int inputs, const void *desc);
 /* A parameter NODE.SUFFIX of a node, filled with `value`. */
 plm_param *plm__node_param(plm_graph *g, plm__node *n, const char *suffix, plm_shape shape, plm_role role, float value);
 /* "KIND at NAME: ..." */

@@ -119,10 +119,10 @@ static const plm__kind *find_kind(const char *name)
 /* {"kind": "linear", "name": "initial", "inputs": [0], "out": 256, "bias": false} */
 static bool read_node(plm_graph *g, const plm__safetensors *f, const cJSON *json, plm_shape input)
 {
-    plm__node    n      = { .kind = find_kind(cJSON_GetStringValue(plm__json_member(json, "kind"))) };
-    const char  *name   = cJSON_GetStringValue(plm__json_member(json, "name"));
-    const cJSON *inputs = plm__json_member(json, "inputs"), *item;
-    plm_node     in[PLM_MAX_INPUTS], added;
+    plm__node    n                  = { .kind = find_kind(cJSON_GetStringValue(plm__json_member(json, "kind"))) };
+    const char  *name               = cJSON_GetStringValue(plm__json_member(json, "name"));
+    const cJSON *inputs             = plm__json_member(json, "inputs"), *item;
+    plm_node     in[PLM_MAX_INPUTS] = { { 0 } }, added;
     if (!n.kind) return bad_node(g, "its kind is missing or unknown");
     if (!name || !cJSON_IsArray(inputs)) return bad_node(g, "its name or inputs are missing");
     const bool several = n.kind->inputs == PLM__SEVERAL;

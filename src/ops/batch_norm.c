@@ -92,7 +92,7 @@ static bool norm_forward(plm_record *r)
 {
     const norm_attr *attr     = plm_record_attr(r);
     const int64_t    channels = plm_record_in_shape(r, X).dim[1];
-    const double     each     = (double)(plm_shape_count(plm_record_in_shape(r, X)) / channels);
+    const double     each     = (double)plm_shape_count(plm_record_in_shape(r, X)) / (double)channels;
     float           *mean = plm_record_aux(r, MOMENTS), *variance = mean + channels;
     if (plm_record_eval(r)) {
         memcpy(mean, attr->mean->weights->data, (size_t)channels * sizeof *mean);

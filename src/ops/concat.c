@@ -69,9 +69,9 @@ int plm__concat_shape(const plm_shape *x, int n, int axis, plm_shape *y)
 static bool concat_shape(plm_record *r)
 {
     char              a[PLM__SHAPE_TEXT], b[PLM__SHAPE_TEXT];
-    const attributes *given = plm_record_attr(r);
-    plm_shape         x[PLM_MAX_INPUTS], y;
-    int               axis = given->axis;
+    const attributes *given             = plm_record_attr(r);
+    plm_shape         x[PLM_MAX_INPUTS] = { { 0 } }, y;
+    int               axis              = given->axis;
     for (int i = 0; i < r->n_in; i++) x[i] = plm_record_in_shape(r, i);
     if (!plm__axis(&axis, x[0].rank))
         return plm_record_fail(r, PLM_ERR_ARGUMENT, "there is no axis %d in operand 0 %s", given->axis,

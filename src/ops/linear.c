@@ -91,11 +91,11 @@ bool plm__linear_home(plm_ctx *ctx, plm_shape w, plm__layout *home)
     return true;
 }
 
-plm_val plm__linear_relu(plm_val x, plm_val w, plm_val b, double scale)
+plm_val plm__linear_relu(plm_val x, plm_val w, plm_val b, double relu)
 {
     const plm_val     in[] = { x, w, b };
-    const linear_attr attr = { .relu = scale };
-    return plm_apply(scale > 0 ? &linear_relu : &linear, &attr, sizeof attr, in, b.tape ? 3 : 2);
+    const linear_attr attr = { .relu = relu };
+    return plm_apply(relu > 0 ? &linear_relu : &linear, &attr, sizeof attr, in, b.tape ? 3 : 2);
 }
 
 plm_val plm_linear(plm_val x, plm_val w, plm_val b)

@@ -92,7 +92,7 @@ static void start(const lanczos *l, const double *kept)
     double        *q    = l->basis;
     const double   size = kept ? sqrt(plm__dot(kept, kept, l->n)) : 0;
     for (int64_t i = 0; i < l->n; i++) q[i] = plm__random_normal(key, (uint64_t)i);
-    if (size > 0 && isfinite(size)) {
+    if (kept && size > 0 && isfinite(size)) {
         const double weight = 1e-2 / sqrt(plm__dot(q, q, l->n));
         for (int64_t i = 0; i < l->n; i++) q[i] = kept[i] / size + weight * q[i];
     }

@@ -96,7 +96,7 @@ void plm__tap_squares(const float *g, int64_t n, const plm__taps *t, int taps, d
     {
         const int threads = omp_get_num_threads(), thread = omp_get_thread_num();
         const int first = parts * thread / threads, end = parts * (thread + 1) / threads;
-        for (int k = end - 1; k >= first; k--) part_squares(g, n, t, taps, k, part + k * taps);
+        for (int k = end - 1; k >= first; k--) part_squares(g, n, t, taps, k, part + (int64_t)k * taps);
     }
     for (int tap = 0; tap < taps; tap++) {
         square[tap] = 0;

@@ -73,7 +73,7 @@ static bool run_steps(bench *b, int steps, plm_bench_result *result)
 {
     double *memory = plm__new(b->ctx, (size_t)steps * 4 * sizeof *memory, "the times of a benchmark");
     if (!memory) return false;
-    const times t  = { memory, memory + steps, memory + 2 * steps, memory + 3 * steps };
+    const times t  = { memory, memory + steps, memory + 2 * (size_t)steps, memory + 3 * (size_t)steps };
     bool        ok = true;
     for (int i = 0; ok && i < WARM_UP; i++) ok = step(b, &t, 0);
     for (int i = 0; ok && i < steps; i++) ok = step(b, &t, i);

@@ -188,6 +188,9 @@ static void test_predict(void **state)
     assert_int_equal(lines, 4);
     assert_int_equal(run("predict --weights %s - <%s", weights, path[0]), 0);
     assert_non_null(strstr(out, first));
+    /* Standard input named twice is at its end the second time. */
+    assert_int_equal(run("predict --weights %s - - <%s", weights, path[0]), 1);
+    assert_non_null(strstr(err, "standard input has no rows"));
 }
 
 #define SIXTY_FOUR "0123456701234567012345670123456701234567012345670123456701234567"
