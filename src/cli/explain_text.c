@@ -1,6 +1,7 @@
 /* explain_text.c: what plummet explain found out, to be read in a terminal. */
 #include "explain.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -142,6 +143,7 @@ static void print_rivals(const cli_explained *x, FILE *to)
     fprintf(to, "||dW||/||W||\n%-*s %10s", width, "layer", "agd");
     for (int i = 0; i < x->rivals; i++) fprintf(to, " %10s", x->rival[i].name);
     for (int k = 0; k < plm_explain_layers(c->explain); k++) {
+        assert(c->layer);
         fprintf(to, "\n%-*s", width, plm_explain_layer(c->explain, k)->layer->name);
         column(to, 10, c->layer[k].update);
         for (int i = 0; i < x->rivals; i++) column(to, 10, x->rival[i].layer[k].update);

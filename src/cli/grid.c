@@ -263,8 +263,8 @@ static bool check_values(const expansion *e)
 
 static bool add_cells(expansion *e, const cli_request *r, const char *out, bool strict, const plm_cli_extra *extra)
 {
-    int          at[CLI_MOST_OPTIONS] = { 0 };
-    bool         used[CLI_MOST_OPTIONS], ever[CLI_MOST_OPTIONS] = { false }, ok;
+    int          at[CLI_MOST_OPTIONS]   = { 0 };
+    bool         used[CLI_MOST_OPTIONS] = { false }, ever[CLI_MOST_OPTIONS] = { false }, ok;
     cli_settings s;
     double       places = 1;
     for (int i = 0; i < e->axes; i++) places *= e->axis[i].count;

@@ -1,6 +1,7 @@
 /* groups.c: what the runs of a grid say together: spreads over seeds, the best rate of several, equal epochs and seconds. */
 #include "lab.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,8 +106,10 @@ static cli_spread spread(const cli_grid *grid, const cli_group *g, cli_measure m
 
 static cli_group *find(const cli_groups *groups, const char *name)
 {
-    for (int i = 0; i < groups->count; i++)
+    for (int i = 0; i < groups->count; i++) {
+        assert(groups->group[i].name); /* gather has given it one */
         if (strcmp(groups->group[i].name, name) == 0) return &groups->group[i];
+    }
     return NULL;
 }
 

@@ -48,7 +48,7 @@ char *cli_number_text(double x, char text[32])
     char  number[32];
     char *e;
     snprintf(number, sizeof number, "%.8e", x);
-    const int exponent = (e = strchr(number, 'e')) ? atoi(e + 1) : 0;
+    const int exponent = (e = strchr(number, 'e')) ? (int)strtol(e + 1, NULL, 10) : 0;
     if (e) *e = '\0';
     char *end = number + strlen(number);
     while (end > number && end[-1] == '0') *--end = '\0';
@@ -66,9 +66,9 @@ static void put_text(word *w, const char *text)
     bool        whole = !slash && *text != '.' && *text != '-';
     char        part[41];
     int         n = 0;
-    for (; last[n] && n < 40; n++) {
+    for (; n < 40 && last[n]; n++) {
         const bool fits = strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", last[n]);
-        part[n]         = fits ? last[n] : '_';
+        part[n]         = (char)(fits ? last[n] : '_');
         whole           = whole && fits;
     }
     part[n] = '\0';
