@@ -4,7 +4,8 @@
 #ifndef PLM__LANES_H
 #define PLM__LANES_H
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+/* ThreadSanitizer is not ready when the loader asks which variant to take. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
 #define VECTOR __attribute__((target_clones("default", "avx2", "avx512f")))
 #else
 #define VECTOR
