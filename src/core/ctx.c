@@ -33,6 +33,9 @@ plm_ctx *plm_ctx_new(const plm_ctx_desc *desc)
     if (!complete) plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: allocator has only one of alloc and free");
     if (d->threads < 0 || d->threads > MAX_THREADS)
         plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: threads is %d, expected 0 to %d", d->threads, MAX_THREADS);
+    else if (d->threads > plm__thread_limit())
+        plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: threads is %d, and OMP_THREAD_LIMIT allows %d", d->threads,
+                  plm__thread_limit());
     if (d->conv < PLM_CONV_AUTO || d->conv > PLM_CONV_WINOGRAD)
         plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: conv is %d, expected PLM_CONV_AUTO, _DIRECT or _WINOGRAD",
                   (int)d->conv);

@@ -45,5 +45,11 @@ int plm__available_threads(void)
 {
     const int processors = omp_get_num_procs(); /* affinity */
     const int quota      = cgroup_threads();
-    return quota > 0 && quota < processors ? quota : processors;
+    const int threads    = quota > 0 && quota < processors ? quota : processors;
+    return threads < plm__thread_limit() ? threads : plm__thread_limit();
+}
+
+int plm__thread_limit(void)
+{
+    return omp_get_thread_limit();
 }
