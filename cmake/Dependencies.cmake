@@ -37,7 +37,9 @@ if(NOT TARGET plummet_openmp)
         foreach(kind include libgomp.so)
             execute_process(COMMAND gcc -print-file-name=${kind} OUTPUT_VARIABLE gnu_${kind} OUTPUT_STRIP_TRAILING_WHITESPACE)
         endforeach()
-        target_compile_options(plummet_openmp INTERFACE -idirafter ${gnu_include} -Wno-unknown-pragmas
+        # omp.h alone: clang's own headers would take others of gcc's for the C library's.
+        file(COPY ${gnu_include}/omp.h DESTINATION ${CMAKE_CURRENT_BINARY_DIR}/gnu)
+        target_compile_options(plummet_openmp INTERFACE -idirafter ${CMAKE_CURRENT_BINARY_DIR}/gnu -Wno-unknown-pragmas
                                                         $<$<C_COMPILER_ID:Clang>:-Wno-source-uses-openmp>)
         target_link_libraries(plummet_openmp INTERFACE ${gnu_libgomp.so})
     endif()

@@ -46,7 +46,8 @@ static bool tick(const axis *a, int i, double *x)
         *x = pow(10, first + i * ceil(decades / 8));
     } else {
         static const double steps[] = { 1, 2, 5 };
-        *x                          = steps[i % 3] * pow(10, first + i / 3);
+        const int           power   = first + i / 3;
+        *x                          = steps[i % 3] * pow(10, power);
     }
     return *x <= a->high * (1 + 1e-9);
 }

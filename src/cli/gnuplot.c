@@ -1,4 +1,5 @@
 /* gnuplot.c: runs gnuplot on a script, without a shell, and hands over what it complains of. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the C library asks for this name */
 #define _GNU_SOURCE /* posix_spawn_file_actions_addchdir_np, environ */
 #include "plot.h"
 

@@ -170,8 +170,10 @@ static void choose(cli_line *l)
 
 static bool group(cli_lines *lines, const cli_runs *runs)
 {
-    lines->line = calloc((size_t)runs->count + 1, sizeof *lines->line);
-    for (int i = 0; i < runs->count && lines->line; i++) {
+    lines->line  = calloc((size_t)runs->count + 1, sizeof *lines->line);
+    lines->count = 0;
+    if (!lines->line) return false;
+    for (int i = 0; i < runs->count; i++) {
         cli_line *l = line_of(lines, &runs->run[i]);
         if (!l->run) {
             l->run = malloc((size_t)runs->count * sizeof *l->run);
@@ -181,7 +183,7 @@ static bool group(cli_lines *lines, const cli_runs *runs)
         l->run[l->runs++] = &runs->run[i];
     }
     for (int i = 0; i < lines->count; i++) choose(&lines->line[i]);
-    return lines->line;
+    return true;
 }
 
 bool cli_lines_new(plm_ctx *ctx, const cli_runs *runs, cli_lines *lines)

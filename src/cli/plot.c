@@ -153,7 +153,7 @@ static bool draw(plm_ctx *ctx, const figure *f, const cli_lines *lines, const cl
                               .dots    = true };
     track        *t       = tracks_of(lines, curve, *panels);
     if (!t) return plm_ctx_fail(ctx, PLM_ERR_MEMORY, "plot: out of memory");
-    for (int p = 0; p < *panels; p++) fit(&look, p, lines, t + p * lines->count);
+    for (int p = 0; p < *panels; p++) fit(&look, p, lines, t + (ptrdiff_t)p * lines->count);
     const bool ok =
         write_data(ctx, desc->dir, f, curve, *panels, lines, t) && write_script(ctx, desc->dir, lines, &look);
     free_tracks(t, *panels * lines->count);

@@ -34,11 +34,11 @@ static bool check_figure(const char *name)
     int         count     = 0;
     for (; figure_name(count); count++) {
         names[count] = figure_name(count);
-        if (name && strcmp(name, names[count]) == 0) return true;
+        if (strcmp(name, names[count]) == 0) return true;
         const size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s%s", count ? ", " : "", names[count]);
     }
-    if (!name) return cli_usage_error("reproduce needs a NAME: %s", list);
+    if (!*name) return cli_usage_error("reproduce needs a NAME: %s", list);
     const char *nearest = cli_nearest(name, names, count);
     return cli_usage_error("there is nothing called %s to reproduce, there are %s%s%s%s", name, list,
                            nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
@@ -285,7 +285,7 @@ static bool report(plm_ctx *ctx, const figure *f, const cli_grid *g, const cli_g
 
 bool cli_reproduce(plm_ctx *ctx, const cli_request *r, const char *const *inputs, int count, const plm_cli_extra *extra)
 {
-    const char *name = count > 0 ? inputs[0] : NULL;
+    const char *name = count > 0 ? inputs[0] : "";
     char        standard[64];
     if (!check_figure(name)) return false;
     if (count > 1) return cli_usage_error("reproduce does not know what to do with \"%s\"", inputs[1]);

@@ -99,10 +99,12 @@ static bool run_epoch(plm__training *t, bool train, plm_epoch *row)
     plm_batch       batch;
     plm_loader_seek(t->loader, at->epoch);
     plm_loader_skip(t->loader, at->batches);
-    for (double start = plm__seconds(); plm_loader_next(t->loader, &batch); start = plm__seconds()) {
+    double start = plm__seconds();
+    while (plm_loader_next(t->loader, &batch)) {
         at->seconds += plm__seconds() - start; /* of waiting for the batch */
         if (!take_batch(t, &batch, train) || (train && !save_after_step(t))) return false;
         if (t->stopped) return true;
+        start = plm__seconds();
     }
     if (t->ctx->status != PLM_OK) return false;
     if (at->steps == 0)

@@ -107,9 +107,9 @@ static bool try(plm_run *run, int64_t step, plm_graph *net, plm_optimizer *opt, 
 
 static bool set_aside(plm_run *run, int64_t step)
 {
-    char path[PATH_MAX], aside[PATH_MAX];
-    return path_of(run, step, path) && plm__join(run->ctx, aside, path, ".damaged") &&
-           (rename(path, aside) == 0 || plm__io_error(run->ctx, "rename", path));
+    char from[PATH_MAX], to[PATH_MAX];
+    return path_of(run, step, from) && plm__join(run->ctx, to, from, ".damaged") &&
+           (rename(from, to) == 0 || plm__io_error(run->ctx, "rename", from));
 }
 
 /* The rows up to the checkpoint, and all of them. */
