@@ -82,6 +82,12 @@ static void test_agd(void **state)
     assert_true(check_page("agd.md") > 40);
 }
 
+static void test_teach(void **state)
+{
+    (void)state;
+    assert_true(check_page("teach.md") >= 14);
+}
+
 /* The comparison can fail. */
 static void test_disagreement(void **state)
 {
@@ -99,6 +105,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_agd),
+        cmocka_unit_test(test_teach),
         cmocka_unit_test(test_disagreement),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
