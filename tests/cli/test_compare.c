@@ -19,7 +19,8 @@ static const char *dir_of(const char *name)
 static const char *in(const char *dir, const char *name)
 {
     static char path[2048];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
+    const int   length = snprintf(path, sizeof path, "%s/%s", dir, name);
+    assert_true(length > 0 && (size_t)length < sizeof path);
     return path;
 }
 
