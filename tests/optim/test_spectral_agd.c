@@ -99,7 +99,7 @@ static void test_rank_one_is_agd(void **state)
             continue;
         }
         for (int64_t k = 0; k < s->start[s->params]; k++) s->w[k] = s->v[k];
-        small_compare(s, 2e-3); /* what rounding makes of zeros */
+        small_compare(s, 5e-3); /* what rounding, another one with each oneDNN, makes of zeros */
     }
 }
 
