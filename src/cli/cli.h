@@ -144,9 +144,10 @@ plm_loss cli_loss(const cli_settings *s);
 
 /* ------------------------------------------------------------------ what is printed and written */
 
-char       *cli_shape_text(plm_shape s, char text[160]); /* "[1,8,8]"; returns text */
-char       *cli_count_text(int64_t n, char text[32]);    /* "541,184" */
-const char *cli_version(void);                           /* "0.1.0" */
+char       *cli_shape_text(plm_shape s, char text[160]);                      /* "[1,8,8]"; returns text */
+void        cli_shape_json(struct cJSON *into, const char *key, plm_shape s); /* a list of its extents */
+char       *cli_count_text(int64_t n, char text[32]);                         /* "541,184" */
+const char *cli_version(void);                                                /* "0.1.0" */
 
 /* config.json's text, to be given to free; NULL: out of memory. */
 char *cli_config(plm_ctx *ctx, const cli_settings *s, const cli_data *data, const plm_graph *net);

@@ -22,6 +22,12 @@ char *cli_shape_text(plm_shape s, char text[160])
     return text;
 }
 
+void cli_shape_json(cJSON *into, const char *key, plm_shape s)
+{
+    cJSON *list = cJSON_AddArrayToObject(into, key);
+    for (int i = 0; i < s.rank; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber((double)s.dim[i]));
+}
+
 char *cli_count_text(int64_t n, char text[32])
 {
     char      digits[24];

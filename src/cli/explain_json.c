@@ -11,12 +11,6 @@ static void add_number(cJSON *into, const char *key, double x)
     else cJSON_AddNullToObject(into, key);
 }
 
-static void add_shape(cJSON *into, const char *key, plm_shape s)
-{
-    cJSON *list = cJSON_AddArrayToObject(into, key);
-    for (int i = 0; i < s.rank; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber((double)s.dim[i]));
-}
-
 static void add_layer_step(cJSON *o, const plm_layer_step *s)
 {
     add_number(o, "grad", s->grad);
@@ -70,7 +64,7 @@ static cJSON *node_json(const cli_case *c, int i)
     cJSON_AddStringToObject(o, "name", n.name);
     cJSON_AddStringToObject(o, "kind", n.kind);
     cJSON_AddItemToObject(o, "inputs", cJSON_CreateIntArray(n.inputs, n.input_count));
-    add_shape(o, "shape", n.shape);
+    cli_shape_json(o, "shape", n.shape);
     add_number(o, "lipschitz", n.lipschitz.factor);
     add_number(o, "at_zero", n.lipschitz.at_zero);
     cJSON_AddStringToObject(o, "why", n.lipschitz.why);

@@ -57,19 +57,13 @@ static void print_table(const plm_graph *net)
     printf(", activations per sample %s\n", cli_count_text(info.activation_floats, macs));
 }
 
-static void add_shape(cJSON *into, const char *key, plm_shape s)
-{
-    cJSON *list = cJSON_AddArrayToObject(into, key);
-    for (int i = 0; i < s.rank; i++) cJSON_AddItemToArray(list, cJSON_CreateNumber((double)s.dim[i]));
-}
-
 static cJSON *node_json(const plm_node_info *node)
 {
     cJSON *o = cJSON_CreateObject();
     cJSON_AddStringToObject(o, "name", node->name);
     cJSON_AddStringToObject(o, "kind", node->kind);
     cJSON_AddItemToObject(o, "inputs", cJSON_CreateIntArray(node->inputs, node->input_count));
-    add_shape(o, "shape", node->shape);
+    cli_shape_json(o, "shape", node->shape);
     cJSON_AddNumberToObject(o, "parameters", (double)trainable(node));
     cJSON_AddNumberToObject(o, "multiply_adds", (double)node->macs);
     cJSON_AddNumberToObject(o, "depth", node->depth);
@@ -96,8 +90,8 @@ static bool print_json(plm_ctx *ctx, const plm_graph *net)
     const plm_graph_info info = plm_graph_summary(net);
     cJSON               *all  = cJSON_CreateObject();
     plm_node_info        node;
-    add_shape(all, "input", plm_graph_input_shape(net));
-    add_shape(all, "output", plm_graph_output_shape(net));
+    cli_shape_json(all, "input", plm_graph_input_shape(net));
+    cli_shape_json(all, "output", plm_graph_output_shape(net));
     cJSON_AddNumberToObject(all, "layers", info.layers);
     cJSON_AddNumberToObject(all, "depth", info.depth);
     cJSON_AddNumberToObject(all, "parameters", (double)info.parameters);

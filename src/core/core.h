@@ -118,6 +118,7 @@ typedef struct {
 
 plm__layout plm__layout_plain(plm_shape s); /* row-major */
 plm__layout plm__layout_any(plm_shape s);
+plm__layout plm__layout_transposed(plm__layout l); /* unblocked: the same memory, the last two axes exchanged */
 bool        plm__layout_is_plain(const plm__layout *l);
 bool        plm__layout_same(const plm__layout *a, const plm__layout *b); /* strides of extents of 1 do not count */
 plm_shape   plm__layout_shape(const plm__layout *l);

@@ -22,6 +22,17 @@ plm__layout plm__layout_plain(plm_shape s)
     return l;
 }
 
+plm__layout plm__layout_transposed(plm__layout l)
+{
+    const int     i = l.rank - 2, j = l.rank - 1;
+    const int64_t dim = l.dim[i], stride = l.stride[i];
+    l.dim[i] = l.padded[i] = l.dim[j];
+    l.stride[i]            = l.stride[j];
+    l.dim[j] = l.padded[j] = dim;
+    l.stride[j]            = stride;
+    return l;
+}
+
 /* Product of the inner blocks of an axis. */
 static int64_t block_of(const plm__layout *l, int axis)
 {

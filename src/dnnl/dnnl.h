@@ -49,6 +49,8 @@ typedef struct plm__kernel plm__kernel;
  * NULL without an error (unless out of memory).  The code itself is generated at the first run.  The caller holds one
  * reference more. */
 plm__kernel *plm__kernel_get(plm_ctx *ctx, const plm__problem *p);
+/* y = a b for these layouts of two or three axes (batches first): kernel arguments src, weights, dst. */
+plm__kernel *plm__matmul_get(plm_ctx *ctx, plm__layout a, plm__layout b, plm__layout y);
 plm__kernel *plm__kernel_try(plm_ctx *ctx, const plm__problem *p);
 void         plm__kernel_keep(plm__kernel *k);
 void         plm__kernel_drop(plm_ctx     *ctx,

@@ -1,6 +1,4 @@
 /* matmul.c: y = a b over the last two axes. */
-#include <string.h>
-
 #include "ops/ops.h"
 
 enum { A, B };
@@ -20,40 +18,18 @@ static bool matmul_shape(plm_record *r)
     return plm_record_set_out(r, y);
 }
 
-/* The same memory with the last two axes exchanged. */
-static plm__layout transposed(plm__layout l)
-{
-    const int     i = l.rank - 2, j = l.rank - 1;
-    const int64_t dim = l.dim[i], stride = l.stride[i];
-    l.dim[i] = l.padded[i] = l.dim[j];
-    l.stride[i]            = l.stride[j];
-    l.dim[j] = l.padded[j] = dim;
-    l.stride[j]            = stride;
-    return l;
-}
-
-static plm__kernel *product(plm_ctx *ctx, plm__layout a, plm__layout b, plm__layout y)
-{
-    plm__problem p;
-    memset(&p, 0, sizeof p);
-    p.primitive = PLM__MATMUL;
-    p.pass      = PLM__FORWARD;
-    p.src       = a;
-    p.weights   = b;
-    p.dst       = y;
-    return plm__kernel_get(ctx, &p);
-}
-
 static bool matmul_prepare(plm_record *r)
 {
     plm_ctx          *ctx = plm_record_ctx(r);
     const plm__layout a   = plm__layout_plain(plm_record_in_shape(r, A)),
                       b   = plm__layout_plain(plm_record_in_shape(r, B));
     const plm__layout y   = plm__layout_plain(plm_record_out_shape(r));
-    r->kernel[FORWARD]    = product(ctx, a, b, y);
+    r->kernel[FORWARD]    = plm__matmul_get(ctx, a, b, y);
     if (!r->kernel[FORWARD]) return false;
-    if (r->keep && plm_record_wants(r, A) && !(r->kernel[TO_A] = product(ctx, y, transposed(b), a))) return false;
-    return !r->keep || !plm_record_wants(r, B) || (r->kernel[TO_B] = product(ctx, transposed(a), y, b)) != NULL;
+    if (r->keep && plm_record_wants(r, A) && !(r->kernel[TO_A] = plm__matmul_get(ctx, y, plm__layout_transposed(b), a)))
+        return false;
+    return !r->keep || !plm_record_wants(r, B) ||
+           (r->kernel[TO_B] = plm__matmul_get(ctx, plm__layout_transposed(a), y, b)) != NULL;
 }
 
 static bool matmul_forward(plm_record *r)

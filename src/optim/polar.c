@@ -7,7 +7,6 @@
 #include "dnnl/dnnl.h"
 
 #include <math.h>
-#include <string.h>
 
 /* p(s) = a s + b s^3 + c s^5 */
 typedef struct {
@@ -46,39 +45,16 @@ typedef struct {
     plm__block  *g, *gg, *y; /* [count,k,k] twice, [count,rows,cols] */
 } workshop;
 
-static plm__layout matrices(int64_t count, int64_t rows, int64_t cols, bool transposed)
-{
-    plm__layout l = plm__layout_plain(transposed ? plm_shape_of(count, cols, rows) : plm_shape_of(count, rows, cols));
-    if (transposed) {
-        l.dim[1] = l.padded[1] = rows;
-        l.dim[2] = l.padded[2] = cols;
-        l.stride[1]            = 1;
-        l.stride[2]            = rows;
-    }
-    return l;
-}
-
-static plm__kernel *product(plm_ctx *ctx, plm__layout a, plm__layout b, plm__layout y)
-{
-    plm__problem p;
-    memset(&p, 0, sizeof p);
-    p.primitive = PLM__MATMUL;
-    p.pass      = PLM__FORWARD;
-    p.src       = a;
-    p.weights   = b;
-    p.dst       = y;
-    return plm__kernel_get(ctx, &p);
-}
-
 static bool open_workshop(plm_ctx *ctx, workshop *w, bool fifth)
 {
     const bool        wide = w->rows <= w->cols;
-    const plm__layout x = matrices(w->count, w->rows, w->cols, false), xt = matrices(w->count, w->cols, w->rows, true);
-    const plm__layout g    = matrices(w->count, w->k, w->k, false);
+    const plm__layout x = plm__layout_plain(plm_shape_of(w->count, w->rows, w->cols)), xt = plm__layout_transposed(x);
+    const plm__layout g    = plm__layout_plain(plm_shape_of(w->count, w->k, w->k));
     const size_t      size = (size_t)(w->count * w->k) * sizeof(float);
-    return (w->gram = wide ? product(ctx, x, xt, g) : product(ctx, xt, x, g)) &&
-           (w->apply = wide ? product(ctx, g, x, x) : product(ctx, x, g, x)) &&
-           (!fifth || (w->square = product(ctx, g, g, g))) && (w->g = plm__pool_get(ctx, size * (size_t)w->k)) &&
+    return (w->gram = wide ? plm__matmul_get(ctx, x, xt, g) : plm__matmul_get(ctx, xt, x, g)) &&
+           (w->apply = wide ? plm__matmul_get(ctx, g, x, x) : plm__matmul_get(ctx, x, g, x)) &&
+           (!fifth || (w->square = plm__matmul_get(ctx, g, g, g))) &&
+           (w->g = plm__pool_get(ctx, size * (size_t)w->k)) &&
            (!fifth || (w->gg = plm__pool_get(ctx, size * (size_t)w->k))) &&
            (w->y = plm__pool_get(ctx, (size_t)(w->count * w->rows * w->cols) * sizeof(float)));
 }
