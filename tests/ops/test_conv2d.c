@@ -1,28 +1,7 @@
 /* test_conv2d.c: convolution through the public API: shapes, roles of its operands, layouts, errors. */
-#include "roles.h"
+#include "conv.h"
 
 #include <limits.h>
-
-#include "ops/ops.h"
-
-static plm_val apply(plm_tape *tape, const plm_val *in, int n, void *user)
-{
-    (void)tape;
-    return plm_conv2d(in[0], in[1], n > 2 ? in[2] : plm_none, desc_of(user));
-}
-
-static void naive(const op_case *c, const double *const *x, double *y)
-{
-    for (int64_t o = 0; o < plm_shape_count(c->out); o++) y[o] = c->n > 2 ? x[2][channel_of(c->out, o)] : 0;
-    naive_conv2d(c->in[0], c->in[1], c->out, c->user, &(bilinear){ .x = x[0], .w = x[1], .y = y });
-}
-
-static void gradient(const op_case *c, const double *const *x, const double *dy, double *const *dx)
-{
-    for (int64_t o = 0; o < plm_shape_count(c->out) && c->n > 2; o++) dx[2][channel_of(c->out, o)] += dy[o];
-    naive_conv2d(c->in[0], c->in[1], c->out, c->user,
-                 &(bilinear){ .x = x[0], .w = x[1], .dy = dy, .dx = dx[0], .dw = dx[1] });
-}
 
 /* y and its square: two consumers of one value. */
 static plm_val apply_consumed_twice(plm_tape *tape, const plm_val *in, int n, void *user)
@@ -76,26 +55,6 @@ static const plm_conv2d_op_desc pad1 = { .pad = 1 }, pad2 = { .pad = 2 }, stride
                                 depth17         = { .groups = 17, .pad = 1 },
                                 depth17_dilated = { .groups = 17, .pad = 2, .dilation = 2 },
                                 everything      = { .groups = 2, .pad = 2, .dilation = 2, .stride = 2 };
-
-#define CONV(label, d, x, w, y)                                                                     \
-    {                                                                                               \
-        { .name = label, .f = apply, .user = d, .naive = naive, .n = 2, .in = { x, w }, .out = y }, \
-            .gradient = gradient                                                                    \
-    }
-#define CONV_BIAS(label, d, x, w, b, y)                                                                              \
-    {                                                                                                                \
-        { .name = label, .f = apply, .user = d, .naive = naive, .n = 3, .in = { x, w, plm_shape_of(b) }, .out = y }, \
-            .gradient = gradient                                                                                     \
-    }
-#define S plm_shape_of
-#define D0(...) ((plm_conv2d_op_desc){ __VA_ARGS__ })
-#define D(...) (&(const plm_conv2d_op_desc){ __VA_ARGS__ })
-
-/* A convolution that fits: the window within the padded input.  Channels are of one group; depthwise: one each. */
-typedef struct {
-    plm_conv2d_op_desc d;
-    plm_shape          x, w, y;
-} conv;
 
 static conv random_conv(uint64_t seed)
 {
@@ -204,120 +163,6 @@ static void naive_computed_weight(const op_case *c, const double *const *x, doub
     memset(y, 0, (size_t)plm_shape_count(c->out) * sizeof *y);
     naive_conv2d(c->in[0], made, c->out, D(.groups = 2, .pad = 1), &(bilinear){ .x = x[0], .w = w, .y = y });
     free(w);
-}
-
-/* ------------------------------------------------------------------ Winograd's algorithm */
-
-static plm__problem suitable(void)
-{
-    const plm__problem p = { .primitive = PLM__CONV2D,
-                             .src       = plm__layout_any(S(2, 32, 8, 8)),
-                             .weights   = plm__layout_any(S(32, 32, 3, 3)),
-                             .dst       = plm__layout_any(S(2, 32, 8, 8)),
-                             .stride    = 1,
-                             .pad       = 1 };
-    return p;
-}
-
-/* Does oneDNN have it here? */
-static bool has_winograd(plm_ctx *ctx)
-{
-    plm__problem p = suitable();
-    assert_true(plm__enter(ctx, "a test"));
-    const bool ok = plm__negotiate(ctx, &p, (plm__needs){ .data = true, .weights = true });
-    plm__leave(ctx);
-    assert_true(ok);
-    return p.winograd;
-}
-
-/* Which of the tape's last convolution's kernels are Winograd's. */
-static int winograd_kernels(const plm_tape *tape)
-{
-    int found = 0;
-    for (int i = tape->list.records - 1; i >= 0; i--) {
-        const plm_record *r = &tape->list.record[i];
-        if (strcmp(r->op->name, "conv2d") != 0) continue;
-        for (int k = 0; k < PLM__MAX_KERNELS; k++)
-            found += r->kernel[k] && strstr(plm__kernel_name(r->kernel[k]), "wino") != NULL;
-        return found;
-    }
-    return 0;
-}
-
-/* ||got - want|| / ||want||. */
-static double relative_error(const float *got, const double *want, int64_t n)
-{
-    double off = 0, all = 0;
-    for (int64_t i = 0; i < n; i++) {
-        assert_true(isfinite(got[i]));
-        off += pow((double)got[i] - want[i], 2);
-        all += want[i] * want[i];
-    }
-    return sqrt(off / fmax(all, 1e-30));
-}
-
-/* All three passes in relative L2 norm: 3e-6 is what oneDNN's Winograd was seen to differ from its direct algorithm. */
-static int check_winograd(trial *t, const conv *of, uint64_t seed)
-{
-    const formula f = CONV("Winograd", &of->d, of->x, of->w, of->y);
-    trial_prepare(t, &f, seed);
-    plm_tape     *tape = plm_tape_new(t->ctx, NULL);
-    const plm_val in[] = { operand(t, tape, 0, WANTED), operand(t, tape, 1, TRAINED) };
-    const plm_val y    = apply(tape, in, 2, t);
-    assert_ok(t->ctx);
-    const int used = winograd_kernels(tape);
-    assert_true(plm_val_read(y, t->y, plm_shape_count(of->y)));
-    assert_true(relative_error(t->y, t->want_y, plm_shape_count(of->y)) < 3e-6);
-    const plm_val v = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, of->y, t->v));
-    assert_true(plm_backward(plm_sum(plm_mul(y, v), NULL)));
-    want_gradients(t);
-    assert_true(plm_val_grad(in[0], t->got, plm_shape_count(of->x)));
-    assert_true(relative_error(t->got, t->want[0], plm_shape_count(of->x)) < 3e-6);
-    assert_true(plm_param_read_grad(t->p[1], t->got, plm_shape_count(of->w)));
-    assert_true(relative_error(t->got, t->want[1], plm_shape_count(of->w)) < 3e-6);
-    plm_tape_free(tape);
-    return used;
-}
-
-/* Dense and ungrouped, even where the context asks for Winograd. */
-static void test_winograd_rule(void **state)
-{
-    static const plm_conv_algorithm wishes[] = { PLM_CONV_AUTO, PLM_CONV_WINOGRAD };
-    (void)state;
-    for (int i = 0; i < 2; i++) {
-        plm_ctx     *ctx   = plm_ctx_new(&(plm_ctx_desc){ .conv = wishes[i] });
-        plm__problem apart = suitable(), grouped = suitable(), dense = suitable();
-        apart.dilation     = 2;
-        grouped.weights    = plm__layout_any(S(2, 16, 16, 3, 3));
-        dense.dilation     = 1;
-        const bool suits[] = { plm__winograd_suits(ctx, &dense), plm__winograd_suits(ctx, &apart),
-                               plm__winograd_suits(ctx, &grouped) };
-        plm_ctx_free(ctx);
-        assert_true(suits[0] && !suits[1] && !suits[2]);
-    }
-}
-
-/* Forced: every 3x3 window of stride 1 that oneDNN has Winograd's kernels for, and no dilated or grouped one. */
-static void test_winograd(void **state)
-{
-    trial *t = *state;
-    plm_ctx_free(t->ctx);
-    t->ctx               = plm_ctx_new(&(plm_ctx_desc){ .threads = 2, .conv = PLM_CONV_WINOGRAD });
-    const bool available = has_winograd(t->ctx);
-    if (!available) print_message("oneDNN has no Winograd here: the direct algorithm is compared instead\n");
-    for (uint64_t seed = 0; seed < 30; seed++) {
-        const int64_t c = PICK(seed, 0, 16, 17, 32, 48), k = PICK(seed, 1, 16, 32, 33), n = PICK(seed, 2, 1, 2, 3);
-        const int64_t h = PICK(seed, 3, 3, 4, 7, 8), w = PICK(seed, 4, 3, 5, 8);
-        const conv    of   = { D0(.pad = 1), S(n, c, h, w), S(k, c, 3, 3), S(n, k, h, w) };
-        const int     used = check_winograd(t, &of, seed);
-        assert_true(used == 0 || used == 3); /* all passes or none */
-        if (available && c % 16 == 0 && k % 16 == 0) assert_int_equal(used, 3);
-        if (!available) assert_int_equal(used, 0);
-    }
-    const conv never[] = { { D0(.pad = 2, .dilation = 2), S(2, 32, 8, 8), S(32, 32, 3, 3), S(2, 32, 8, 8) },
-                           { D0(.pad = 1, .groups = 2), S(2, 64, 8, 8), S(64, 32, 3, 3), S(2, 64, 8, 8) },
-                           { D0(.pad = 1, .stride = 2), S(2, 32, 8, 8), S(32, 32, 3, 3), S(2, 32, 4, 4) } };
-    for (size_t i = 0; i < sizeof never / sizeof *never; i++) assert_int_equal(check_winograd(t, &never[i], i), 0);
 }
 
 /* ------------------------------------------------------------------ failing allocations */
@@ -500,13 +345,8 @@ int main(void)
                   .lo    = -0.5,
                   .hi    = 0.5 } },
     };
-    const struct CMUnitTest others[] = { trial_test(test_random_shapes),
-                                         trial_test(test_home_layouts),
-                                         trial_test(test_modes),
-                                         trial_test(test_frozen),
-                                         ctx_test(test_errors),
-                                         trial_test(test_winograd),
-                                         cmocka_unit_test(test_winograd_rule),
-                                         cmocka_unit_test(test_kth_allocation_fails) };
+    const struct CMUnitTest others[] = { trial_test(test_random_shapes), trial_test(test_home_layouts),
+                                         trial_test(test_modes),         trial_test(test_frozen),
+                                         ctx_test(test_errors),          cmocka_unit_test(test_kth_allocation_fails) };
     return run_formulas(cases, others);
 }
