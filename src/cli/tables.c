@@ -56,12 +56,12 @@ bool cli_tables(plm_ctx *ctx, const cli_request *r, const plm_cli_extra *extra)
     if (r->count > 0)
         return cli_usage_error("--%s does not go with reproduce tables, which trains nothing",
                                r->given[0].option->name);
-    printf(
-        "Memory of an optimiser, on a fully connected network of 8x256 for 32x32x3 images: bytes of weights and of "
-        "the\n"
-        "state that was allocated for them, and both together as a multiple of the weights (paper: arXiv 2304.05187,\n"
-        "table 1).\n\n%-24s %14s %14s %8s %8s\n",
-        "", "weights", "state", "here", "paper");
+    printf("Memory of an optimiser, on a fully connected network of 8x256 for 32x32x3 images: bytes of weights and of "
+           "the\n"
+           "state that was allocated for them (in whole blocks of oneDNN's layout), and both together as a multiple of "
+           "the\n"
+           "weights (paper: arXiv 2304.05187, table 1).\n\n%-24s %14s %14s %8s %8s\n",
+           "", "weights", "state", "here", "paper");
     for (int i = 0; i < 2; i++)
         for (int k = 0; from[i] && from[i][k]; k++)
             if (!print_kind(ctx, from[i][k], extra)) return false;

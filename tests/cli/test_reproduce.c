@@ -109,14 +109,15 @@ static void test_baselines(void **state)
     assert_non_null(strstr(out, "5 of 5 runs are there already"));
 }
 
-/* Times the weights: what the paper's table says, and what was allocated. */
+/* Times the weights: what the paper's table says, and what was allocated: in blocks of up to 64 outputs, so 10 may fill 64,
+ * and 256 as many as 288 where blocks have 48. */
 static void test_tables(void **state)
 {
     (void)state;
     static const struct {
         const char *name;
-        double      memory;
-    } rows[] = { { "\nagd ", 1 }, { "\nsgd ", 1 }, { "\nsgd with momentum ", 2 }, { "\nadam ", 3 } };
+        double      copies; /* of the weights, beside them */
+    } rows[] = { { "\nagd ", 0 }, { "\nsgd ", 0 }, { "\nsgd with momentum ", 1 }, { "\nadam ", 2 } };
     assert_int_equal(run("reproduce tables"), 0);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char  weights[32], own[32];
@@ -125,7 +126,7 @@ static void test_tables(void **state)
         assert_non_null(row);
         assert_int_equal(sscanf(row + strlen(rows[i].name), "%31s %31s %f", weights, own, &ratio), 3);
         assert_string_equal(weights, "4,728,832"); /* 4 (3072*256 + 6*256*256 + 256*10) */
-        assert_close(ratio, rows[i].memory, 0.01, 0);
+        assert_true(ratio >= 1 + rows[i].copies - 0.005 && ratio <= 1 + 1.15 * rows[i].copies);
     }
 }
 
