@@ -89,6 +89,23 @@ static void add_settings(cJSON *into, const cli_settings *s)
     cJSON_AddStringToObject(into, "on_nonfinite", s->on_nonfinite);
 }
 
+/* Numbers of which cJSON, which prints 15 digits where these come close enough, would lose the last bits become text of 17. */
+static bool keep_digits(cJSON *o)
+{
+    char text[32];
+    for (cJSON *child = o->child; child; child = child->next)
+        if (!keep_digits(child)) return false;
+    if (!cJSON_IsNumber(o)) return true;
+    snprintf(text, sizeof text, "%.15g", o->valuedouble);
+    if (strtod(text, NULL) == o->valuedouble) return true;
+    const size_t size = (size_t)snprintf(text, sizeof text, "%.17g", o->valuedouble) + 1;
+    o->valuestring    = cJSON_malloc(size);
+    if (!o->valuestring) return false;
+    memcpy(o->valuestring, text, size);
+    o->type = cJSON_Raw;
+    return true;
+}
+
 /* "lr is 0.1, not 0.01"; false. */
 static bool differ(const cJSON *setting, const cJSON *found, char *differs, size_t size)
 {
@@ -135,6 +152,7 @@ char *cli_facts(const cli_settings *s)
     cJSON                   *settings = cJSON_CreateObject();
     bool                     ok       = lines && settings;
     if (ok) add_settings(settings, s);
+    ok = ok && keep_digits(settings);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) cJSON_DeleteItemFromObject(settings, others[i]);
     for (const cJSON *o = ok ? settings->child : NULL; ok && o; o = o->next) {
         char *value = cJSON_PrintUnformatted(o);
@@ -175,7 +193,7 @@ char *cli_config(plm_ctx *ctx, const cli_settings *s, const cli_data *data, cons
         cJSON_AddBoolToObject(config, "augment", !s->no_augment && plm_dataset_augments(data->train));
         add_facts(config, ctx, data, net);
     }
-    char *text = config ? cJSON_Print(config) : NULL;
+    char *text = config && keep_digits(config) ? cJSON_Print(config) : NULL;
     cJSON_Delete(config);
     if (!text) plm_ctx_fail(ctx, PLM_ERR_MEMORY, "config.json: out of memory");
     return text;

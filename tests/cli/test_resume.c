@@ -263,6 +263,21 @@ static void edit(const char *dir, const char *file, const char *from, const char
     assert_int_equal(system(command), 0);
 }
 
+/* The double before 0.05, of whose digits 15 would be 0.05's. */
+static void test_all_digits(void **state)
+{
+    (void)state;
+    char dir[1024], partial[1100];
+    make_stopped(dir, "digits", "--optim sgd --lr 0.049999999999999996");
+    snprintf(partial, sizeof partial, "%s.partial", dir);
+    edit(partial, "config.json", "\"lr\":\t0.049999999999999996", "\"lr\":\t0.05");
+    assert_int_equal(run("train --resume '%s'", dir), 1);
+    assert_sentence("is of another training: there \"lr 0.049999999999999996\", here \"lr 0.05\"");
+    edit(partial, "config.json", "\"lr\":\t0.05", "\"lr\":\t0.049999999999999996");
+    assert_int_equal(run("train --resume '%s' --epochs 1", dir), 1);
+    assert_sentence("plm_train: 1 epochs are asked for, the run has "); /* so the settings agree */
+}
+
 static void test_refused(void **state)
 {
     (void)state;
@@ -405,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_second_signal),
         cmocka_unit_test(test_nothing_kept),
         cmocka_unit_test(test_more_epochs),
+        cmocka_unit_test(test_all_digits),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_data_replaced),
