@@ -187,16 +187,43 @@ static bool read_axes(expansion *e, const cli_request *r)
 
 /* ------------------------------------------------------------------ cells */
 
+/* A hash table with open addressing.  Where the cell of this name and seed stands in it, or would stand. */
+static int *place_of(const cli_grid *g, const char *name, int64_t seed)
+{
+    uint64_t hash = (uint64_t)seed ^ 14695981039346656037u; /* FNV-1a */
+    for (const char *c = name; *c; c++) hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    for (hash ^= hash >> 32;; hash++) {
+        int *place = &g->place[hash % (uint64_t)g->places];
+        if (*place == 0) return place;
+        const cli_cell *c = &g->cell[*place - 1];
+        if (c->settings.seed == seed && strcmp(c->group, name) == 0) return place;
+    }
+}
+
+/* Room for one more cell. */
+static bool grow_places(plm_ctx *ctx, cli_grid *g)
+{
+    if (2 * (g->count + 1) <= g->places) return true;
+    const int places = g->places ? 2 * g->places : 64;
+    int      *place  = calloc((size_t)places, sizeof *place);
+    if (!place) return out_of_memory(ctx);
+    free(g->place);
+    g->place  = place;
+    g->places = places;
+    for (int i = 0; i < g->count; i++) *place_of(g, g->cell[i].group, g->cell[i].settings.seed) = i + 1;
+    return true;
+}
+
 static bool add_cell(expansion *e, const cli_settings *s, const char *out)
 {
     cli_grid *g    = e->grid;
     char     *name = cli_settings_name(s, cli_leave_seed);
     if (!name) return out_of_memory(e->ctx);
-    for (int i = 0; i < g->count; i++)
-        if (g->cell[i].settings.seed == s->seed && strcmp(g->cell[i].group, name) == 0) {
-            free(name);
-            return true; /* there already */
-        }
+    int *place = grow_places(e->ctx, g) ? place_of(g, name, s->seed) : NULL;
+    if (!place || *place) {
+        free(name);
+        return place != NULL; /* there already, or no memory */
+    }
     const size_t size = strlen(out) + strlen(name) + 64;
     char        *dir  = malloc(size);
     if (g->count == MOST_CELLS || !dir || !grow(e->ctx, &g->cell, g->count, &g->capacity, sizeof *g->cell)) {
@@ -207,6 +234,7 @@ static bool add_cell(expansion *e, const cli_settings *s, const char *out)
     }
     snprintf(dir, size, "%s/runs/%s-seed%lld", out, name, (long long)s->seed);
     cli_cell *c       = &g->cell[g->count++];
+    *place            = g->count;
     *c                = (cli_cell){ .settings = *s, .group = name, .dir = dir };
     c->settings.out   = dir;
     c->settings.quiet = true;
@@ -314,5 +342,6 @@ void cli_grid_free(cli_grid *g)
     for (int i = 0; i < g->texts; i++) free(g->text[i]);
     free(g->cell);
     free(g->text);
+    free(g->place);
     *g = (cli_grid){ 0 };
 }

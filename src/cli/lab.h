@@ -47,6 +47,8 @@ typedef struct {
     int       count, capacity;
     char    **text; /* what the settings point to */
     int       texts, text_capacity;
+    int      *place; /* the cells' numbers + 1 by name and seed, 0: none; at least twice as many as cells */
+    int       places;
 } cli_grid;
 
 /* Appends the cells of a request: the product of its lists, the seed slowest, without what does not go with an optimiser or
