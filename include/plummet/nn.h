@@ -177,7 +177,7 @@ typedef struct {
 } plm_node_info;
 
 PLM_API int  plm_graph_node_count(const plm_graph *g);
-PLM_API bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info); /* lent until the graph is freed */
+PLM_API bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info); /* lent until the graph grows */
 
 /* A weight-bearing layer: what an optimiser derives its step from. */
 typedef struct {
@@ -185,6 +185,7 @@ typedef struct {
     int64_t     d_in, d_out;        /* all input and output channels: of all groups */
     int         kernel_h, kernel_w; /* 1 x 1 for linear and embedding          */
     int         groups;             /* so many matrices of d_out/groups x d_in/groups for each tap */
+    bool        table;              /* embedding: the weight lies as [d_in,d_out]                  */
     int         index;              /* 0 .. L-1, in order of building          */
     int         depth;              /* 1 .. : place on the longest path        */
     plm_param  *weight, *bias;      /* bias: NULL for none                     */
@@ -256,6 +257,13 @@ PLM_API bool plm_graph_save(const plm_graph *g, const char *path) PLM_MUST_CHECK
 /* Rebuilds a network from such a file alone.  NULL on error.  Reading takes F32, BF16 and F16 (all exact in f32; infinities
  * and nan stay, and are refused at the first use), and passes over PyTorch's num_batches_tracked. */
 PLM_API plm_graph *plm_graph_open(plm_ctx *ctx, const char *path) PLM_MUST_CHECK;
+/* The same for networks with modules of your own: their kinds (module.h) beside the library's.  A file that names another kind is
+ * refused: PLM_ERR_FORMAT, "FILE: node 2 of its network: its kind \"swish\" is not known here". */
+typedef struct plm_module_kind plm_module_kind;
+typedef struct {
+    const plm_module_kind *const *kinds; /* ends with NULL; NULL: none */
+} plm_open_desc;
+PLM_API plm_graph *plm_graph_open_with(plm_ctx *ctx, const char *path, const plm_open_desc *desc) PLM_MUST_CHECK;
 /* Fills a graph built in code; missing, extra and misshapen tensors are named, and then nothing is changed. */
 PLM_API bool plm_graph_load(plm_graph *g, const char *path) PLM_MUST_CHECK;
 

@@ -5,6 +5,7 @@
  *   optim.h     AGD, SGD, Adam                           data.h      data sets and loaders
  *   spectral.h  operator norms, singular values          explain.h   how AGD's step follows from the architecture
  *   train.h     the training loop and run folders        cli.h       the command line as a library
+ *   module.h    kinds of module: your own in a graph
  *
  * Conventions. What `_new` returns is the caller's and is freed by `_free`, which takes NULL.  A graph owns its nodes, a
  * tape its values.  Accessors lend (`const`) until the owner changes or dies.  Descs: zero is what most callers want, NULL
@@ -16,6 +17,7 @@
 #include <plummet/core.h>
 #include <plummet/data.h>
 #include <plummet/explain.h>
+#include <plummet/module.h>
 #include <plummet/nn.h>
 #include <plummet/ops.h>
 #include <plummet/optim.h>

@@ -141,6 +141,8 @@ static bool check(plm_tape *tape, const plm__value *loss)
 {
     plm__list *l = &tape->list;
     char       text[PLM__SHAPE_TEXT];
+    if (l->dry)
+        return plm__fail(l->ctx, PLM_ERR_STATE, "plm_backward: a module's apply is planned, it has no gradients");
     if (l->no_grad) return plm__fail(l->ctx, PLM_ERR_STATE, "plm_backward: the tape does not record (.no_grad)");
     if (tape->done)
         return plm__fail(l->ctx, PLM_ERR_STATE, "plm_backward: a second backward pass over one tape, reset it first");

@@ -148,6 +148,9 @@ plm_val plm_tape_input_with(plm_tape *tape, plm_tensor x, const plm_input_desc *
     plm_ctx *ctx = tape->list.ctx;
     char     text[PLM__SHAPE_TEXT];
     if (!tape->in_use) plm__fail(ctx, PLM_ERR_STATE, "%s: the tape was freed", name);
+    else if (tape->list.dry)
+        plm__fail(ctx, PLM_ERR_STATE, "%s: a module takes numbers from its inputs and parameters, not from memory",
+                  name);
     else if (x.dtype != PLM_F32)
         plm__fail(ctx, PLM_ERR_ARGUMENT, "%s: %s %s, a tape takes f32", name, plm_dtype_name(x.dtype),
                   plm__shape_text(x.shape, text));
@@ -222,6 +225,9 @@ static bool read_plain(plm_ctx *ctx, const plm__layout *layout, const float *dat
     char              text[PLM__SHAPE_TEXT];
     const plm_shape   shape = plm__layout_shape(layout);
     const plm__layout plain = plm__layout_plain(shape);
+    if (!data)
+        return plm__fail(ctx, PLM_ERR_STATE, "%s: there are no numbers yet: a module's apply is planned, then run",
+                         call);
     if (!dst || n != plm_shape_count(shape))
         return plm__fail(ctx, PLM_ERR_SHAPE, "%s: the value %s has %lld elements, not %lld", call,
                          plm__shape_text(shape, text), (long long)plm_shape_count(shape), (long long)(dst ? n : 0));
@@ -269,7 +275,7 @@ void plm_release(plm_val v)
 {
     if (!plm_val_ok(v)) return;
     plm__value *value = &v.tape->list.value[v.id];
-    if (value->param || value->released) return; /* once: the other holds are the backward pass's */
+    if (value->param || value->released || v.tape->list.dry) return; /* once: the other holds are the backward pass's */
     value->released = true;
     plm__value_release(&v.tape->list, v.id);
 }

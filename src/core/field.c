@@ -58,16 +58,17 @@ void plm_field_set(const plm_field *f, void *desc, double value)
 }
 
 /* Kernels compute in float: a number that is 0 or infinite there is another number. */
-static const char *wrong(plm_bounds bounds, double x)
+static const char *wrong(const plm_field *field, double x)
 {
     const float f = (float)x;
-    if (!isfinite(f))
-        return bounds == PLM_BOUNDS_POSITIVE ? "a positive number that a float holds" : "a number that a float holds";
-    switch (bounds) {
+    const char *positive =
+        field->type == PLM_FIELD_DOUBLE ? "a positive number that a float holds" : "a positive number";
+    if (!isfinite(f)) return field->bounds == PLM_BOUNDS_POSITIVE ? positive : "a number that a float holds";
+    switch (field->bounds) {
     case PLM_BOUNDS_NONE:
         return NULL;
     case PLM_BOUNDS_POSITIVE:
-        return f > 0 ? NULL : "a positive number that a float holds";
+        return f > 0 ? NULL : positive;
     case PLM_BOUNDS_NOT_NEGATIVE:
         return x >= 0 ? NULL : "0 or more";
     case PLM_BOUNDS_FRACTION:
@@ -79,11 +80,10 @@ static const char *wrong(plm_bounds bounds, double x)
 bool plm_fields_resolve(plm_ctx *ctx, const plm_field *fields, void *desc, const char *who)
 {
     for (const plm_field *f = fields; f && f->name; f++) {
-        double x = plm_field_get(f, desc);
+        const double given = plm_field_get(f, desc), x = plm__or(given, f->otherwise);
         if (f->type == PLM_FIELD_BOOL) continue;
-        x = plm__or(x, f->otherwise);
-        put(f, desc, x);
-        const char *want = wrong(f->bounds, x);
+        if (x != given) put(f, desc, x); /* else a large integer would be rounded */
+        const char *want = wrong(f, x);
         if (want) return plm__fail(ctx, PLM_ERR_ARGUMENT, "%s: %s is %g, expected %s", who, f->name, x, want);
     }
     return true;

@@ -73,30 +73,30 @@ static void fill(const plm_param *p, float *w, float value)
     for (int64_t i = 0; i < plm_shape_count(p->shape); i++) w[i] = value;
 }
 
-static bool draw(plm_graph *g, const plm__node *n, plm_param *p, plm_init scheme)
+/* Biases have the bound of their layer's weights. */
+static bool draw(plm_graph *g, const plm__node *n, int k, plm_init scheme)
 {
-    const int64_t count = plm_shape_count(p->shape);
-    float        *w     = plm__new(g->ctx, (size_t)count * sizeof *w, p->name);
-    bool          ok    = w != NULL;
+    const plm_module *m      = &n->m;
+    plm_param        *p      = m->param[k];
+    const plm_param  *weight = plm__node_weight(n);
+    const int64_t     count  = plm_shape_count(p->shape);
+    float            *w      = plm__new(g->ctx, (size_t)count * sizeof *w, p->name);
+    bool              ok     = w != NULL;
     if (ok) switch (p->role) {
         case PLM_ROLE_WEIGHT:
-            if (scheme == PLM_INIT_AGD) ok = draw_agd(g->ctx, p, w, n->groups, n->kind->table);
-            else if (n->kind->table) draw_normal(g->ctx, p, w);
+            if (scheme == PLM_INIT_AGD) ok = draw_agd(g->ctx, p, w, m->groups, m->table);
+            else if (m->table) draw_normal(g->ctx, p, w);
             else draw_uniform(g->ctx, p, w, count / p->shape.dim[0]);
             break;
         case PLM_ROLE_BIAS:
-            if (scheme == PLM_INIT_AGD) fill(p, w, 0);
-            else draw_uniform(g->ctx, p, w, plm_shape_count(n->param[0]->shape) / n->param[0]->shape.dim[0]);
+            if (scheme == PLM_INIT_AGD || !weight) fill(p, w, n->value[k]);
+            else draw_uniform(g->ctx, p, w, plm_shape_count(weight->shape) / weight->shape.dim[0]);
             break;
         case PLM_ROLE_NORM_SCALE:
-            fill(p, w, 1);
-            break;
         case PLM_ROLE_NORM_SHIFT:
-            fill(p, w, 0);
-            break;
         case PLM_ROLE_STATISTIC:
-            fill(p, w, p == n->param[0] ? 0 : 1);
-            break; /* mean 0, variance 1 */
+            fill(p, w, n->value[k]);
+            break;
         }
     ok = ok && plm_param_write(p, w, count);
     plm__delete(g->ctx, w);
@@ -109,10 +109,8 @@ bool plm__graph_draw(plm_graph *g, plm_init scheme, bool all)
         return plm__fail(g->ctx, PLM_ERR_ARGUMENT,
                          "plm_graph_init: scheme %d is neither PLM_INIT_AGD nor PLM_INIT_PYTORCH", (int)scheme);
     for (int i = 0; i < g->nodes; i++)
-        for (int k = 0; k < g->node[i].params; k++) {
-            plm_param *p = g->node[i].param[k];
-            if ((all || !p->written) && !draw(g, &g->node[i], p, scheme)) return false;
-        }
+        for (int k = 0; k < g->node[i].m.params; k++)
+            if ((all || !g->node[i].m.param[k]->written) && !draw(g, &g->node[i], k, scheme)) return false;
     return true;
 }
 

@@ -1,60 +1,55 @@
 /* module_layer_norm.c: normalisation of each sample over its last axes. */
-#include <math.h>
-
 #include "nn/nn.h"
 
 enum { SCALE, SHIFT }; /* places in node->param */
 
-static bool resolve(plm_graph *g, plm__node *n, const plm_shape *x)
+static bool resolve(plm_module *m, const plm_shape *x)
 {
-    plm_layer_norm_desc *d = &n->desc.layer_norm;
-    char                 text[PLM__SHAPE_TEXT];
-    if (d->eps == 0) d->eps = 1e-5;
-    if (d->axes == 0) d->axes = 1;
+    const plm_layer_norm_desc *d = m->desc;
+    char                       text[PLM__SHAPE_TEXT];
     if (d->axes < 1 || d->axes > x->rank)
-        return plm__node_fail(g, n, PLM_ERR_ARGUMENT,
-                              "desc.axes is %d, its input is %s without the batch axis: expected 1 to the number of "
-                              "these axes",
-                              d->axes, plm__shape_text(*x, text));
-    if (!(d->eps > 0 && isfinite(d->eps)))
-        return plm__node_fail(g, n, PLM_ERR_ARGUMENT, "eps is %g, expected a positive number", d->eps);
-    n->shape             = *x;
+        return plm_module_fail(m, PLM_ERR_ARGUMENT,
+                               "axes is %d, its input is %s without the batch axis: expected 1 to the number of "
+                               "these axes",
+                               d->axes, plm__shape_text(*x, text));
+    m->shape             = *x;
     const plm_shape each = plm_shape_from(d->axes, x->dim + x->rank - d->axes);
     if (!d->affine) return true;
-    return plm__node_param(g, n, "weight", each, PLM_ROLE_NORM_SCALE, 1) &&
-           plm__node_param(g, n, "bias", each, PLM_ROLE_NORM_SHIFT, 0);
+    return plm_module_param(m, "weight", each, PLM_ROLE_NORM_SCALE, 1) &&
+           plm_module_param(m, "bias", each, PLM_ROLE_NORM_SHIFT, 0);
 }
 
-static plm_val apply(const plm__node *n, const plm_val *in, double relu)
+static plm_val apply(const plm_module *m, const plm_val *x)
 {
-    (void)relu;
-    const plm_layer_norm_op_desc d      = { .axes = n->desc.layer_norm.axes, .eps = n->desc.layer_norm.eps };
-    const bool                   affine = n->desc.layer_norm.affine;
-    const plm_val                scale  = affine ? plm_tape_param(in[0].tape, n->param[SCALE]) : plm_none;
-    const plm_val                shift  = affine ? plm_tape_param(in[0].tape, n->param[SHIFT]) : plm_none;
-    return plm_layer_norm(in[0], scale, shift, &d);
+    const plm_layer_norm_desc   *d     = m->desc;
+    const plm_layer_norm_op_desc op    = { .axes = d->axes, .eps = d->eps };
+    const plm_val                scale = d->affine ? plm_tape_param(x[0].tape, m->param[SCALE]) : plm_none;
+    const plm_val                shift = d->affine ? plm_tape_param(x[0].tape, m->param[SHIFT]) : plm_none;
+    return plm_layer_norm(x[0], scale, shift, &op);
 }
 
-static plm_lipschitz lipschitz(const plm__node *n, plm_shape x)
+static plm_lipschitz lipschitz(const plm_module *m, const plm_shape *x)
 {
-    (void)n, (void)x;
+    (void)m, (void)x;
     return (plm_lipschitz){ .why = "unknown: it divides by the sample's own deviation, which can be small" };
 }
 
-static const plm__field fields[] = { { "axes", PLM__INT, offsetof(plm_layer_norm_desc, axes) },
-                                     { "eps", PLM__DOUBLE, offsetof(plm_layer_norm_desc, eps) },
-                                     { "affine", PLM__BOOL, offsetof(plm_layer_norm_desc, affine) },
-                                     { 0 } };
+static const plm_field fields[] = {
+    { "axes", PLM_FIELD_INT, offsetof(plm_layer_norm_desc, axes), 1, PLM_BOUNDS_NONE },
+    { "eps", PLM_FIELD_DOUBLE, offsetof(plm_layer_norm_desc, eps), 1e-5, PLM_BOUNDS_POSITIVE },
+    { "affine", PLM_FIELD_BOOL, offsetof(plm_layer_norm_desc, affine), 0, PLM_BOUNDS_NONE },
+    { 0 }
+};
 
-const plm__kind plm__kind_layer_norm = { .name       = "layer_norm",
-                                         .inputs     = 1,
-                                         .desc_bytes = sizeof(plm_layer_norm_desc),
-                                         .fields     = fields,
-                                         .resolve    = resolve,
-                                         .apply      = apply,
-                                         .lipschitz  = lipschitz };
+const plm_module_kind plm__kind_layer_norm = { .name       = "layer_norm",
+                                               .inputs     = 1,
+                                               .desc_bytes = sizeof(plm_layer_norm_desc),
+                                               .fields     = fields,
+                                               .resolve    = resolve,
+                                               .apply      = apply,
+                                               .lipschitz  = lipschitz };
 
 plm_node plm_nn_layer_norm(plm_node x, const plm_layer_norm_desc *desc)
 {
-    return plm__graph_add(x.graph, &plm__kind_layer_norm, &x, desc);
+    return plm_nn_module(&x, 1, &plm__kind_layer_norm, desc);
 }

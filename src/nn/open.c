@@ -1,7 +1,7 @@
 /* open.c: a network from a file alone.
  *
  * The description is read as if an enemy had written it: every member is checked for type and range, nodes only refer
- * to earlier ones, and a layer's weights are looked up in the file before memory is taken for them.  What remains is
+ * to earlier ones, and parameters are looked up in the file before memory is taken for them (module.c).  What remains is
  * checked by the functions that also build networks in code; a network that is returned is whole. */
 #include "nn/safetensors.h"
 
@@ -36,33 +36,47 @@ static int node_number(const plm_graph *g, const cJSON *item)
     return plm__json_integer(item, &number) && number < g->nodes ? (int)number : -1;
 }
 
-static bool read_field(const cJSON *item, const plm__field *field, void *desc)
+/* A whole number that a double holds exactly, negative only where a field has no bounds. */
+static bool read_integer(const cJSON *item, const plm_field *field, int64_t *value)
+{
+    cJSON minus = { .type = cJSON_Number };
+    if (plm__json_integer(item, value)) return true;
+    if (field->bounds != PLM_BOUNDS_NONE || !cJSON_IsNumber(item)) return false;
+    minus.valuedouble = -item->valuedouble;
+    if (!plm__json_integer(&minus, value)) return false;
+    *value = -*value;
+    return true;
+}
+
+static bool read_field(const cJSON *item, const plm_field *field, void *desc)
 {
     char   *at = (char *)desc + field->offset;
     int64_t integer;
     switch (field->type) {
-    case PLM__INT: /* sizes of windows and steps: twice one must be an int, too */
-        if (!plm__json_integer(item, &integer) || integer > INT_MAX / 4) return false;
+    case PLM_FIELD_INT: /* sizes of windows and steps: twice one must be an int, too */
+        if (!read_integer(item, field, &integer) || integer > INT_MAX / 4 || integer < -(INT_MAX / 4)) return false;
         *(int *)at = (int)integer;
         return true;
-    case PLM__INT64:
-        return plm__json_integer(item, (int64_t *)at);
-    case PLM__DOUBLE: /* a file has no defaults: its zero is a zero */
+    case PLM_FIELD_INT64:
+        return read_integer(item, field, (int64_t *)at);
+    case PLM_FIELD_DOUBLE: /* a file has no defaults: its zero is a zero */
         if (!plm__json_number(item, (double *)at)) return false;
         if (*(double *)at == 0) *(double *)at = PLM_ZERO;
         return true;
-    case PLM__BOOL:
+    case PLM_FIELD_BOOL:
         *(bool *)at = cJSON_IsTrue(item);
         return cJSON_IsBool(item);
     }
     return false;
 }
 
-static bool read_fields(plm_graph *g, const plm__kind *kind, const cJSON *json, void *desc)
+static bool read_fields(plm_graph *g, const plm_module_kind *kind, const cJSON *json, void *desc)
 {
     char what[80];
-    for (const plm__field *f = kind->fields; f && f->name; f++) {
-        if (kind->late && f >= kind->late && !cJSON_GetObjectItemCaseSensitive(json, f->name)) continue;
+    int  count = 0, i = 0;
+    while (kind->fields && kind->fields[count].name) count++;
+    for (const plm_field *f = kind->fields; i < count; f++, i++) {
+        if (i >= count - kind->late && !cJSON_GetObjectItemCaseSensitive(json, f->name)) continue;
         if (read_field(plm__json_member(json, f->name), f, desc)) continue;
         snprintf(what, sizeof what, "its \"%s\" is missing or impossible", f->name);
         return bad_node(g, what);
@@ -70,35 +84,12 @@ static bool read_fields(plm_graph *g, const plm__kind *kind, const cJSON *json, 
     return true;
 }
 
-/* The tensor from which the kind's other parameters have their sizes must be in the file, with the shape that the desc
- * and the input ask for: so no description makes us take more memory than a few times its file. */
-static bool check_tensor(plm_graph *g, const plm__safetensors *f, const plm__node *n, const char *name, plm_shape x)
-{
-    char      tensor[512], text[PLM__SHAPE_TEXT];
-    plm_shape shape;
-    if (n->kind == &plm__kind_linear) shape = plm_shape_of(n->desc.linear.out, x.dim[0]);
-    else if (n->kind == &plm__kind_conv2d)
-        shape = plm_shape_of(n->desc.conv2d.out, x.dim[0] / (n->desc.conv2d.groups > 0 ? n->desc.conv2d.groups : 1),
-                             n->desc.conv2d.kernel, n->desc.conv2d.kernel);
-    else if (n->kind == &plm__kind_batch_norm) shape = plm_shape_of(x.dim[0]);
-    else if (n->kind == &plm__kind_embedding) shape = plm_shape_of(n->desc.embedding.num, n->desc.embedding.dim);
-    else if (n->kind == &plm__kind_layer_norm && n->desc.layer_norm.affine && n->desc.layer_norm.axes <= x.rank) {
-        const int axes = n->desc.layer_norm.axes > 0 ? n->desc.layer_norm.axes : 1;
-        shape          = plm_shape_from(axes, x.dim + x.rank - axes);
-    } else return true;
-    snprintf(tensor, sizeof tensor, "%s.%s", name, n->kind == &plm__kind_batch_norm ? "running_mean" : "weight");
-    const plm__entry *e = plm__safetensors_find(f, tensor);
-    if (e && plm_shape_equal(e->shape, shape) && e->end > e->begin) return true;
-    return plm__fail(g->ctx, PLM_ERR_FORMAT, "its network needs a tensor %s %s, which is not in the file", tensor,
-                     plm__shape_text(shape, text));
-}
-
 /* Modules without a desc are named by scope, kind and number: the scope that makes them `name`. */
-static bool set_scope(plm_graph *g, const plm__kind *kind, const char *name)
+static bool set_scope(plm_graph *g, const plm_module_kind *kind, const char *name)
 {
     char suffix[64];
     int  number = 0;
-    for (int i = 0; i < g->nodes; i++) number += g->node[i].kind == kind;
+    for (int i = 0; i < g->nodes; i++) number += g->node[i].m.kind == kind;
     snprintf(suffix, sizeof suffix, "%s%d", kind->name, number);
     const size_t length = strlen(name), end = strlen(suffix);
     if (length < end || length - end >= sizeof g->scope || strcmp(name + length - end, suffix) != 0 ||
@@ -109,38 +100,52 @@ static bool set_scope(plm_graph *g, const plm__kind *kind, const char *name)
     return true;
 }
 
-static const plm__kind *find_kind(const char *name)
+static const plm_module_kind *find_kind(const plm_module_kind *const *kinds, const char *name)
 {
-    for (const plm__kind *const *k = plm__kinds; name && *k; k++)
-        if (strcmp((*k)->name, name) == 0) return *k;
+    for (; kinds && *kinds; kinds++)
+        if (strcmp((*kinds)->name, name) == 0) return *kinds;
+    return NULL;
+}
+
+/* The desc in memory of its own; NULL after failing. */
+static void *read_desc(plm_graph *g, const plm_module_kind *kind, const cJSON *json, const char *name)
+{
+    void *desc = plm__new(g->ctx, kind->desc_bytes + 1, "a model file");
+    if (!desc) return NULL;
+    if (kind->desc_bytes) memcpy(desc, &name, sizeof name); /* every desc begins with its name */
+    if (read_fields(g, kind, json, desc) && (kind->desc_bytes || set_scope(g, kind, name))) return desc;
+    plm__delete(g->ctx, desc);
     return NULL;
 }
 
 /* {"kind": "linear", "name": "initial", "inputs": [0], "out": 256, "bias": false} */
-static bool read_node(plm_graph *g, const plm__safetensors *f, const cJSON *json, plm_shape input)
+static bool read_node(plm_graph *g, const plm_open_desc *d, const cJSON *json, plm_shape input)
 {
-    plm__node    n                  = { .kind = find_kind(cJSON_GetStringValue(plm__json_member(json, "kind"))) };
+    const char  *kind_name          = cJSON_GetStringValue(plm__json_member(json, "kind"));
     const char  *name               = cJSON_GetStringValue(plm__json_member(json, "name"));
     const cJSON *inputs             = plm__json_member(json, "inputs"), *item;
     plm_node     in[PLM_MAX_INPUTS] = { { 0 } }, added;
-    if (!n.kind) return bad_node(g, "its kind is missing or unknown");
+    int          count              = 0;
+    if (!kind_name) return bad_node(g, "its kind is missing");
+    const plm_module_kind *kind = find_kind(plm__kinds, kind_name);
+    if (!kind) kind = find_kind(d->kinds, kind_name);
+    if (!kind)
+        return plm__fail(g->ctx, PLM_ERR_FORMAT, "node %d of its network: its kind \"%.40s\" is not known here",
+                         g->nodes, kind_name);
     if (!name || !cJSON_IsArray(inputs)) return bad_node(g, "its name or inputs are missing");
-    const bool several = n.kind->inputs == PLM__SEVERAL;
+    const bool several = kind->inputs == PLM_SEVERAL;
     cJSON_ArrayForEach(item, inputs)
     {
         const int number = node_number(g, item);
-        if (n.inputs == (several ? PLM_MAX_INPUTS : n.kind->inputs) || number < 0)
+        if (count == (several ? PLM_MAX_INPUTS : kind->inputs) || number < 0)
             return bad_node(g, "its inputs are too many or not earlier nodes");
-        in[n.inputs++] = (plm_node){ g, number };
+        in[count++] = (plm_node){ g, number };
     }
-    if (n.inputs < (several ? 1 : n.kind->inputs)) return bad_node(g, "its inputs are too few");
-    if (!read_fields(g, n.kind, json, &n.desc)) return false;
-    if (n.inputs > 0 && !check_tensor(g, f, &n, name, plm_node_shape(in[0]))) return false;
-
-    if (n.kind->desc_bytes) memcpy(&n.desc, &name, sizeof name); /* every desc begins with its name */
-    else if (!set_scope(g, n.kind, name)) return false;
-    added =
-        n.kind == &plm__kind_input ? plm_nn_input(g, input) : plm__graph_add_several(g, n.kind, in, n.inputs, &n.desc);
+    if (count < (several ? 1 : kind->inputs)) return bad_node(g, "its inputs are too few");
+    void *desc = read_desc(g, kind, json, name);
+    if (!desc) return false;
+    added = kind == &plm__kind_input ? plm_nn_input(g, input) : plm__graph_add(g, kind, in, count, desc);
+    plm__delete(g->ctx, desc);
     g->scope[0] = '\0';
     return added.id >= 0;
 }
@@ -158,7 +163,7 @@ static bool read_input(plm_graph *g, const cJSON *json, plm_shape *shape)
     return true;
 }
 
-static bool read_graph(plm_graph *g, const plm__safetensors *f, const cJSON *json)
+static bool read_graph(plm_graph *g, const plm_open_desc *d, const cJSON *json)
 {
     const cJSON *nodes = plm__json_member(json, "nodes"), *kept = plm__json_member(json, "kept"), *item;
     const cJSON *output = plm__json_member(json, "output");
@@ -172,7 +177,7 @@ static bool read_graph(plm_graph *g, const plm__safetensors *f, const cJSON *jso
     if (!read_input(g, plm__json_member(json, "input"), &input)) return false;
     cJSON_ArrayForEach(item, nodes)
     {
-        if (!read_node(g, f, item, input)) return false;
+        if (!read_node(g, d, item, input)) return false;
     }
     const int last = node_number(g, plm__json_member(output, "node"));
     if (g->input < 0 || last < 0) return bad(g, "its network has no input or no output");
@@ -234,7 +239,7 @@ static bool read_classes(plm_graph *g, const cJSON *json)
     return g->ctx->status == PLM_OK;
 }
 
-static bool read_parts(plm_graph *g, const plm__safetensors *f)
+static bool read_parts(plm_graph *g, const plm_open_desc *d, const plm__safetensors *f)
 {
     cJSON *graph         = read_part(g, f, "plummet.graph");
     cJSON *normalization = read_part(g, f, "plummet.normalization");
@@ -244,7 +249,7 @@ static bool read_parts(plm_graph *g, const plm__safetensors *f)
         ok = bad(g,
                  "it has no description of a network (plummet.graph in its metadata), only tensors: build the network "
                  "in code and fill it with plm_graph_load");
-    ok = ok && read_graph(g, f, graph);
+    ok = ok && read_graph(g, d, graph);
     ok = ok && (!normalization || read_normalization(g, normalization));
     ok = ok && (!classes || read_classes(g, classes));
     cJSON_Delete(graph);
@@ -255,12 +260,14 @@ static bool read_parts(plm_graph *g, const plm__safetensors *f)
 
 /* Whoever refuses a part of the description, it is the file's fault, and the sentence begins with the file's name.  The
  * user's on_error hears that sentence. */
-static bool describe(plm_graph *g, const plm__safetensors *f)
+static bool describe(plm_graph *g, const plm_open_desc *d, plm__safetensors *f)
 {
     plm_ctx           *ctx      = g->ctx;
     const plm_on_error on_error = ctx->on_error;
     ctx->on_error               = NULL;
-    const bool ok               = read_parts(g, f);
+    g->file                     = f;
+    const bool ok               = read_parts(g, d, f);
+    g->file                     = NULL;
     ctx->on_error               = on_error;
     if (ok) return true;
     char             message[sizeof ctx->message];
@@ -282,18 +289,31 @@ static bool read_weights(plm_graph *g, const plm__safetensors *f)
     return true;
 }
 
-plm_graph *plm_graph_open(plm_ctx *ctx, const char *path)
+static bool check_kinds(plm_ctx *ctx, const plm_open_desc *d)
 {
+    for (const plm_module_kind *const *k = d->kinds; k && *k; k++)
+        if (!plm__module_kind_check(ctx, *k)) return false;
+    return true;
+}
+
+plm_graph *plm_graph_open_with(plm_ctx *ctx, const char *path, const plm_open_desc *desc)
+{
+    const plm_open_desc d = desc ? *desc : (plm_open_desc){ 0 };
     if (!plm__enter(ctx, "plm_graph_open")) return NULL;
     plm__safetensors file = { .ctx = ctx, .fd = -1 };
     bool             ok   = path || plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_graph_open: the path is NULL");
-    ok                    = ok && plm__safetensors_open(&file, ctx, path);
+    ok                    = ok && check_kinds(ctx, &d) && plm__safetensors_open(&file, ctx, path);
     plm_graph *g          = ok ? plm_graph_new(ctx) : NULL;
-    if (g && !(describe(g, &file) && plm__safetensors_match(&file, g) && read_weights(g, &file))) {
+    if (g && !(describe(g, &d, &file) && plm__safetensors_match(&file, g) && read_weights(g, &file))) {
         plm_graph_free(g);
         g = NULL;
     }
     plm__safetensors_close(&file);
     plm__leave(ctx);
     return g;
+}
+
+plm_graph *plm_graph_open(plm_ctx *ctx, const char *path)
+{
+    return plm_graph_open_with(ctx, path, NULL);
 }

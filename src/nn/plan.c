@@ -28,18 +28,44 @@ static void mark_needed(const plm_graph *g, int32_t *value)
     for (int i = g->nodes - 1; i >= 0; i--)
         value[i] = i == g->output || g->node[i].keep || i == g->input ? NEEDED : NOT_NEEDED;
     for (int i = g->nodes - 1; i >= 0; i--)
-        for (int k = 0; value[i] == NEEDED && k < g->node[i].inputs; k++) value[g->node[i].in[k]] = NEEDED;
+        for (int k = 0; value[i] == NEEDED && k < g->node[i].m.inputs; k++) value[g->node[i].in[k]] = NEEDED;
+}
+
+static double relu_scale(const plm_graph *g, int i)
+{
+    const plm_relu_desc *d = g->node[i].m.desc;
+    return d->scale;
 }
 
 /* The ReLU that can be fused into node i: its only consumer; -1: none. */
 static int fused_relu(const plm_graph *g, int i)
 {
-    const plm__node *n = &g->node[i];
-    if (!n->kind->fuses || n->keep || i == g->output || n->consumers != 1) return -1;
+    const plm__node          *n      = &g->node[i];
+    const plm__module_engine *engine = n->m.kind->engine;
+    if (!engine || !engine->fuses || n->keep || i == g->output || n->consumers != 1) return -1;
     for (int j = i + 1; j < g->nodes; j++)
-        if (g->node[j].kind == &plm__kind_relu && g->node[j].in[0] == i)
-            return n->kind->fuses(g->node[j].desc.relu.scale) ? j : -1;
+        if (g->node[j].m.kind == &plm__kind_relu && g->node[j].in[0] == i)
+            return engine->fuses(relu_scale(g, j)) ? j : -1;
     return -1;
+}
+
+/* A module's output, which must be what its kind has promised: kinds are anybody's. */
+static plm_val apply_module(const plm_graph *g, const plm_module *m, const plm_val *x, int relu)
+{
+    const plm__module_engine *engine = m->kind->engine;
+    const plm_val             y      = relu >= 0 ? engine->apply_relu(m, x, relu_scale(g, relu)) : m->kind->apply(m, x);
+    char                      is[PLM__SHAPE_TEXT], want[PLM__SHAPE_TEXT];
+    if (g->ctx->status != PLM_OK) return plm__val_none(x[0].tape);
+    if (y.tape != x[0].tape || !plm_val_ok(y) || y.tape->list.value[y.id].param) {
+        plm_module_fail(m, PLM_ERR_ARGUMENT,
+                        "its kind's apply returned an empty value, one of another tape or a parameter");
+        return plm__val_none(x[0].tape);
+    }
+    const plm_shape shape = plm_val_shape(y), promised = plm__shape_batched(plm_val_shape(x[0]).dim[0], m->shape);
+    if (plm_shape_equal(shape, promised)) return y;
+    plm_module_fail(m, PLM_ERR_SHAPE, "its kind's apply returned %s, its resolve said %s", plm__shape_text(shape, is),
+                    plm__shape_text(promised, want));
+    return plm__val_none(x[0].tape);
 }
 
 /* Runs the modules on the dry tape; value[i] becomes node i's value. */
@@ -54,9 +80,9 @@ static bool trace_modules(plm_graph *g, plm__plan *plan)
         if (value[i] != 0 || i == g->input) continue; /* not needed, or made by the node it is fused into */
         const int relu = fused_relu(g, i);
         plm_val   in[PLM_MAX_INPUTS];
-        for (int k = 0; k < n->inputs; k++) in[k] = plm__val_make(plan->tape, value[n->in[k]]);
-        l->node           = n->name;
-        const plm_val out = n->kind->apply(n, in, relu >= 0 ? g->node[relu].desc.relu.scale : 0);
+        for (int k = 0; k < n->m.inputs; k++) in[k] = plm__val_make(plan->tape, value[n->in[k]]);
+        l->node           = n->m.name;
+        const plm_val out = apply_module(g, &n->m, in, relu);
         if (out.id < 0) return false;
         value[i] = out.id;
         if (relu >= 0) {
@@ -201,10 +227,10 @@ plm_val plm_node_value(plm_node node, plm_tape *tape)
     if (!g || node.id < 0 || node.id >= g->nodes || !tape || g->ctx->status != PLM_OK) return plm__val_none(tape);
     if (!g->node[node.id].keep && node.id != g->output)
         plm__fail(g->ctx, PLM_ERR_STATE, "plm_node_value: %s is not kept: call plm_node_keep while building",
-                  g->node[node.id].name);
+                  g->node[node.id].m.name);
     else if (!g->last_plan || g->last_tape != tape || g->last_pass != tape->pass)
         plm__fail(g->ctx, PLM_ERR_STATE, "plm_node_value: %s: the graph was not applied last on this tape",
-                  g->node[node.id].name);
+                  g->node[node.id].m.name);
     else {
         const int32_t value = g->last_plan->value[node.id];
         return plm__val_make(tape, value == 0 ? g->last_input : g->last_base + value);

@@ -6,7 +6,7 @@
 
 plm_shape plm_node_shape(plm_node node)
 {
-    return node.graph && node.id >= 0 && node.id < node.graph->nodes ? node.graph->node[node.id].shape
+    return node.graph && node.id >= 0 && node.id < node.graph->nodes ? node.graph->node[node.id].m.shape
                                                                      : plm_shape_from(0, NULL);
 }
 
@@ -18,15 +18,16 @@ int plm_graph_node_count(const plm_graph *g)
 
 static int64_t node_macs(const plm_graph *g, const plm__node *n)
 {
-    return n->kind->macs ? n->kind->macs(n, g->node[n->in[0]].shape) : 0;
+    plm_shape x[PLM_MAX_INPUTS];
+    return n->m.kind->macs ? n->m.kind->macs(&n->m, plm__node_inputs(g, n, x)) : 0;
 }
 
-plm_lipschitz plm__lipschitz_of_layer(const plm__node *n, int64_t places)
+plm_lipschitz plm__lipschitz_of_layer(const plm_module *m, int64_t places)
 {
     plm_lipschitz l       = plm__lipschitz(1, "linear: what its weight can do, sum over taps of ||W||_op");
     double        squares = 0;
-    if (n->params < 2) return l;
-    const plm_param *bias = n->param[1];
+    if (m->params < 2) return l;
+    const plm_param *bias = m->param[1];
     for (int64_t i = 0; i < plm_shape_count(bias->shape); i++) {
         const double b = (double)((const float *)bias->weights->data)[i];
         squares += b * b;
@@ -37,8 +38,9 @@ plm_lipschitz plm__lipschitz_of_layer(const plm__node *n, int64_t places)
 
 static plm_lipschitz node_lipschitz(const plm_graph *g, const plm__node *n)
 {
-    if (n->kind->lipschitz) {
-        const plm_lipschitz l = n->kind->lipschitz(n, n->inputs > 0 ? g->node[n->in[0]].shape : n->shape);
+    plm_shape x[PLM_MAX_INPUTS];
+    if (n->m.kind->lipschitz) {
+        const plm_lipschitz l = n->m.kind->lipschitz(&n->m, plm__node_inputs(g, n, x));
         if (l.known) return l;
         return (plm_lipschitz){ .factor = NAN, .at_zero = NAN, .why = l.why };
     }
@@ -51,14 +53,14 @@ bool plm_graph_node_info(const plm_graph *g, int i, plm_node_info *info)
     if (i < 0 || i >= g->nodes)
         return plm__fail(g->ctx, PLM_ERR_ARGUMENT, "plm_graph_node_info: node %d of %d", i, g->nodes);
     const plm__node *n = &g->node[i];
-    *info              = (plm_node_info){ .name        = n->name,
-                                          .kind        = n->kind->name,
-                                          .input_count = n->inputs,
+    *info              = (plm_node_info){ .name        = n->m.name,
+                                          .kind        = n->m.kind->name,
+                                          .input_count = n->m.inputs,
                                           .consumers   = n->consumers,
                                           .depth       = n->depth,
-                                          .shape       = n->shape,
-                                          .params      = n->param,
-                                          .param_count = n->params,
+                                          .shape       = n->m.shape,
+                                          .params      = n->m.param,
+                                          .param_count = n->m.params,
                                           .macs        = node_macs(g, n),
                                           .lipschitz   = node_lipschitz(g, n) };
     memcpy(info->inputs, n->in, sizeof n->in);
@@ -122,7 +124,7 @@ plm_graph_info plm_graph_summary(const plm_graph *g)
     for (int i = 0; i < g->nodes; i++) {
         const plm__node *n = &g->node[i];
         add_to(&info.macs, node_macs(g, n));
-        add_to(&info.activation_floats, plm_shape_count(n->shape));
+        add_to(&info.activation_floats, plm_shape_count(n->m.shape));
         if (n->depth > info.depth) info.depth = n->depth;
     }
     for (int i = 0; i < g->params; i++)
@@ -133,11 +135,11 @@ plm_graph_info plm_graph_summary(const plm_graph *g)
 plm_shape plm_graph_input_shape(const plm_graph *g)
 {
     if (!g) return plm_shape_from(0, NULL);
-    return g->input >= 0 ? g->node[g->input].shape : plm_shape_from(0, NULL);
+    return g->input >= 0 ? g->node[g->input].m.shape : plm_shape_from(0, NULL);
 }
 
 plm_shape plm_graph_output_shape(const plm_graph *g)
 {
     if (!g) return plm_shape_from(0, NULL);
-    return g->output >= 0 ? g->node[g->output].shape : plm_shape_from(0, NULL);
+    return g->output >= 0 ? g->node[g->output].m.shape : plm_shape_from(0, NULL);
 }

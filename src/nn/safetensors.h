@@ -32,7 +32,7 @@ typedef struct {
     bool        used;         /* free for the caller                                          */
 } plm__entry;
 
-typedef struct {
+struct plm__safetensors {
     plm_ctx     *ctx;
     const char  *path; /* lent by the caller */
     int          fd;
@@ -41,7 +41,7 @@ typedef struct {
     plm__entry  *entry;    /* sorted by name                */
     int          entries;
     int64_t      start, bytes; /* where the data starts, and how much there is */
-} plm__safetensors;
+};
 
 /* Everything the header says is checked against the file: afterwards each entry lies in the data, as large as its
  * shape; and the checksum, where there is one.  Close also after a failure. */

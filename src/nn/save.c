@@ -7,21 +7,21 @@
 #include <inttypes.h>
 #include <string.h>
 
-static void write_field(plm__text *t, const plm__node *n, const plm__field *f)
+static void write_field(plm__text *t, const plm_module *m, const plm_field *f)
 {
-    const char *at = (const char *)&n->desc + f->offset;
+    const char *at = (const char *)m->desc + f->offset;
     plm__text_add(t, ",\"%s\":", f->name);
     switch (f->type) {
-    case PLM__INT:
+    case PLM_FIELD_INT:
         plm__text_add(t, "%d", *(const int *)at);
         break;
-    case PLM__INT64:
+    case PLM_FIELD_INT64:
         plm__text_add(t, "%" PRId64, *(const int64_t *)at);
         break;
-    case PLM__DOUBLE:
+    case PLM_FIELD_DOUBLE:
         plm__text_number(t, *(const double *)at);
         break;
-    case PLM__BOOL:
+    case PLM_FIELD_BOOL:
         plm__text_add(t, *(const bool *)at ? "true" : "false");
         break;
     }
@@ -29,12 +29,13 @@ static void write_field(plm__text *t, const plm__node *n, const plm__field *f)
 
 static void write_node(plm__text *t, const plm__node *n)
 {
-    plm__text_add(t, "{\"kind\":\"%s\",\"name\":", n->kind->name);
-    plm__text_string(t, n->name);
+    const plm_module *m = &n->m;
+    plm__text_add(t, "{\"kind\":\"%s\",\"name\":", m->kind->name);
+    plm__text_string(t, m->name);
     plm__text_add(t, ",\"inputs\":[");
-    for (int i = 0; i < n->inputs; i++) plm__text_add(t, "%s%d", i ? "," : "", n->in[i]);
+    for (int i = 0; i < m->inputs; i++) plm__text_add(t, "%s%d", i ? "," : "", n->in[i]);
     plm__text_add(t, "]");
-    for (const plm__field *f = n->kind->fields; f && f->name; f++) write_field(t, n, f);
+    for (const plm_field *f = m->kind->fields; f && f->name; f++) write_field(t, m, f);
     plm__text_add(t, "}");
 }
 

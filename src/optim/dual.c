@@ -22,9 +22,9 @@ bool plm__accepts_weights(plm_optimizer *o, const plm_param_view *v)
                                                 : "norm's affine parameter");
 }
 
-static plm__matrices matrices_of(const plm_optimizer *o, const plm_param_view *v, bool flat)
+static plm__matrices matrices_of(const plm_param_view *v, bool flat)
 {
-    plm__matrices m = plm__matrices_of(plm_optimizer_graph(o), v->layer);
+    plm__matrices m = plm__matrices_of(v->layer);
     if (flat && m.taps > 1) { /* never a table */
         m.cols *= m.taps;
         m.count /= m.taps;
@@ -41,10 +41,9 @@ static plm__block *room(const plm_param_view *v, int copies)
     return plm__pool_get(v->param->ctx, (size_t)copies * n * sizeof(float));
 }
 
-bool plm__view_polar(const plm_optimizer *o, const plm_param_view *v, const float *x, bool flat, bool quick,
-                     double *nuclear)
+bool plm__view_polar(const plm_param_view *v, const float *x, bool flat, bool quick, double *nuclear)
 {
-    const plm__matrices m     = matrices_of(o, v, flat);
+    const plm__matrices m     = matrices_of(v, flat);
     const int64_t       n     = m.count * m.rows * m.cols;
     plm__block         *block = room(v, 3);
     if (!block) return false;
@@ -58,9 +57,9 @@ bool plm__view_polar(const plm_optimizer *o, const plm_param_view *v, const floa
     return ok;
 }
 
-bool plm__view_operator_norms(const plm_optimizer *o, const plm_param_view *v, const float *x, double *norm)
+bool plm__view_operator_norms(const plm_param_view *v, const float *x, double *norm)
 {
-    const plm__matrices m     = matrices_of(o, v, false);
+    const plm__matrices m     = matrices_of(v, false);
     const int64_t       each  = m.rows * m.cols;
     plm__block         *block = room(v, 2);
     if (!block) return false;

@@ -15,10 +15,9 @@ bool plm__accepts_weights(plm_optimizer *o, const plm_param_view *v);
 /* v->direction = U V^T of each matrix of x, a whole weight in v's layout, as plm_polar makes it.  nuclear [v->matrices], may be
  * NULL: their nuclear norms.  `flat`: the taps of a window side by side are one matrix per group, of
  * d_out/groups x d_in/groups kernel_h kernel_w. */
-bool plm__view_polar(const plm_optimizer *o, const plm_param_view *v, const float *x, bool flat, bool quick,
-                     double *nuclear);
+bool plm__view_polar(const plm_param_view *v, const float *x, bool flat, bool quick, double *nuclear);
 
 /* norm [v->matrices]: operator norms of the matrices of x. */
-bool plm__view_operator_norms(const plm_optimizer *o, const plm_param_view *v, const float *x, double *norm);
+bool plm__view_operator_norms(const plm_param_view *v, const float *x, double *norm);
 
 #endif

@@ -15,12 +15,12 @@ void plm__entry_square(plm__entry *e)
 /* The layer of a weight or bias; of a norm's parameter the last one before it, along first inputs. */
 static const plm_layer *layer_of(const plm_graph *g, int node)
 {
-    while (!g->node[node].kind->weight_layer) {
-        if (g->node[node].inputs == 0) return NULL;
+    while (!plm__node_weight(&g->node[node])) {
+        if (g->node[node].m.inputs == 0) return NULL;
         node = g->node[node].in[0];
     }
     for (int i = 0; i < g->layers; i++)
-        if (g->layer[i].weight == g->node[node].param[0]) return &g->layer[i];
+        if (g->layer[i].weight == g->node[node].m.param[0]) return &g->layer[i];
     return NULL;
 }
 
@@ -83,8 +83,8 @@ bool plm__entries_new(plm_optimizer *o)
     o->active          = plm__new(o->ctx, (size_t)(g->params + 1) * sizeof(plm__entry *), "optimiser");
     if (!o->entry || !o->active) return false;
     for (int i = 0; i < g->nodes; i++)
-        for (int k = 0; k < g->node[i].params; k++) {
-            plm_param *p = g->node[i].param[k];
+        for (int k = 0; k < g->node[i].m.params; k++) {
+            plm_param *p = g->node[i].m.param[k];
             if (p->role != PLM_ROLE_STATISTIC && !make_entry(o, p, i)) return false;
         }
     return make_numbers(o);

@@ -3,14 +3,7 @@
 
 #include <math.h>
 
-static bool is_table(const plm_graph *g, const plm_layer *l)
-{
-    for (int i = 0; i < g->nodes; i++)
-        if (g->node[i].params > 0 && g->node[i].param[0] == l->weight) return g->node[i].kind->table;
-    return false;
-}
-
-plm__matrices plm__matrices_of(const plm_graph *g, const plm_layer *l)
+plm__matrices plm__matrices_of(const plm_layer *l)
 {
     const int     taps = l->kernel_h * l->kernel_w;
     plm__matrices m    = {
@@ -19,7 +12,7 @@ plm__matrices plm__matrices_of(const plm_graph *g, const plm_layer *l)
     m.row   = m.cols * taps;
     m.col   = taps;
     m.group = m.rows * m.cols * taps;
-    if (is_table(g, l)) { /* [d_in,d_out] */
+    if (l->table) { /* [d_in,d_out] */
         m.row = 1;
         m.col = m.rows;
     }
@@ -83,7 +76,7 @@ bool plm_layer_read(plm_graph *g, int layer, plm_layer_tensor of, float *dst, in
         else if (n != count)
             ok = plm__fail(g->ctx, PLM_ERR_SHAPE, "plm_layer_read: %s has %lld weights, not %lld", l->name,
                            (long long)count, (long long)n);
-        const plm__matrices m = plm__matrices_of(g, l);
+        const plm__matrices m = plm__matrices_of(l);
         ok                    = ok && read_layer(g, &m, l, of, dst);
     }
     plm__leave(g->ctx);
@@ -111,7 +104,7 @@ bool plm_layer_norms(plm_graph *g, int layer, plm_layer_tensor of, const plm_lay
     const plm_layer *l  = find(g, layer, of, "plm_layer_norms");
     bool             ok = l && (out || plm__fail(g->ctx, PLM_ERR_ARGUMENT, "plm_layer_norms: out is NULL"));
     if (ok) {
-        const plm__matrices m    = plm__matrices_of(g, l);
+        const plm__matrices m    = plm__matrices_of(l);
         const int64_t       each = m.rows * m.cols;
         float              *a    = plm__new(g->ctx, (size_t)(each * m.count) * sizeof *a, l->name);
         ok                       = a && read_layer(g, &m, l, of, a);

@@ -40,13 +40,8 @@ static bool compose(plm_optimizer *o, double *onward)
 static int node_of(const plm_graph *g, const plm_param *p)
 {
     int i = 0;
-    while (g->node[i].params == 0 || g->node[i].param[0] != p) i++;
+    while (g->node[i].m.params == 0 || g->node[i].m.param[0] != p) i++;
     return i;
-}
-
-static bool is_table(const plm_param_view *v)
-{
-    return strcmp(v->layer->kind, "embedding") == 0;
 }
 
 /* A table's norm is the largest root mean square of a row; each row is brought to 1. */
@@ -68,7 +63,7 @@ static bool normalise_rows(plm_optimizer *o, const plm_param_view *v)
 /* direction is the raw update: coefficient = its norm in each matrix. */
 static bool measure(plm_optimizer *o, plm_param_view *v)
 {
-    if (!is_table(v)) return plm__view_operator_norms(o, v, v->direction, v->coefficient);
+    if (!v->layer->table) return plm__view_operator_norms(v, v->direction, v->coefficient);
     v->coefficient[0] = 1;
     return normalise_rows(o, v);
 }
@@ -77,7 +72,7 @@ static bool measure(plm_optimizer *o, plm_param_view *v)
 static double scale_of(const plm_param_view *v)
 {
     const plm_layer *l = v->layer;
-    if (is_table(v)) return 1;
+    if (v->layer->table) return 1;
     return sqrt((double)l->d_out / (double)l->d_in) / ((double)l->kernel_h * l->kernel_w);
 }
 

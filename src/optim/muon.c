@@ -5,7 +5,6 @@
 #include <plummet/spectral.h>
 
 #include <math.h>
-#include <string.h>
 
 #include "optim/dual.h"
 
@@ -13,7 +12,7 @@ enum { M, V }; /* slots: momentum; of AdamW the second moment */
 
 static bool is_matrix(const plm_param_view *v)
 {
-    return v->layer && v->layer->weight == v->param && strcmp(v->layer->kind, "embedding") != 0;
+    return v->layer && v->layer->weight == v->param && !v->layer->table;
 }
 
 /* m = momentum m + (1 - momentum) g, of one weight. */
@@ -34,7 +33,7 @@ static bool prepare(plm_optimizer *o, plm_param_view *v)
         const float g = clip * v->g[i];
         x[i]          = average(beta, average(beta, v->slot[M][i], g), g);
     }
-    return plm__view_polar(o, v, x, true, true, NULL);
+    return plm__view_polar(v, x, true, true, NULL);
 }
 
 /* A group's matrix has its taps side by side: more rows than columns make a longer step. */

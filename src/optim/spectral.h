@@ -32,7 +32,7 @@ typedef struct {
     int64_t rows, cols;  /* of each: d_out/groups x d_in/groups */
     int64_t row, col, group;
 } plm__matrices;
-plm__matrices plm__matrices_of(const plm_graph *g, const plm_layer *l);
+plm__matrices plm__matrices_of(const plm_layer *l);
 
 /* Row-major tensor to matrices one after the other, each row-major; and back. */
 void plm__matrices_gather(const plm__matrices *m, const float *tensor, float *dst);

@@ -12,7 +12,8 @@
 /* direction = U V^T, coefficient = ||g||_nuc of each matrix. */
 static bool prepare(plm_optimizer *o, plm_param_view *v)
 {
-    return plm__view_polar(o, v, v->g, false, false, v->coefficient);
+    (void)o;
+    return plm__view_polar(v, v->g, false, false, v->coefficient);
 }
 
 static bool begin(plm_optimizer *o)

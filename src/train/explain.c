@@ -56,7 +56,7 @@ static bool measure_layer(plm_explain *e, int k)
 {
     const plm_layer    *l = &e->net->layer[k];
     plm_layer_facts    *f = &e->layer[k];
-    const plm__matrices m = plm__matrices_of(e->net, l);
+    const plm__matrices m = plm__matrices_of(l);
     plm__norms          n;
     if (!plm_layer_read(e->net, k, PLM_OF_WEIGHT, e->part[0], size_of(l)) ||
         !plm__explain_norms(e->ctx, &m, e->part[0], &n))
@@ -111,7 +111,7 @@ static bool make_tables(plm_explain *e)
     e->part[1]  = plm__new(e->ctx, (size_t)part * sizeof(float), "explain");
     if (e->ctx->status != PLM_OK) return false;
     for (int i = 0, k = 0; i < g->nodes; i++) {
-        e->layer_of[i] = g->node[i].kind->weight_layer ? k++ : -1;
+        e->layer_of[i] = plm__node_weight(&g->node[i]) ? k++ : -1;
         if (e->layer_of[i] >= 0) e->layer[e->layer_of[i]].node = i;
     }
     return true;

@@ -65,7 +65,7 @@ static bool read_change(const plm_explain *e, const plm_param *p, float *dw, dou
 static bool measure_layer(plm_explain *e, int k, plm_layer_step *out)
 {
     const plm_layer_facts *f = &e->layer[k];
-    const plm__matrices    m = plm__matrices_of(e->net, f->layer);
+    const plm__matrices    m = plm__matrices_of(f->layer);
     plm__norms             n;
     double                 size, linear;
     *out         = (plm_layer_step){ .grad_bound = (double)NAN };
@@ -88,7 +88,7 @@ static bool measure_layer(plm_explain *e, int k, plm_layer_step *out)
     const plm_param *bias = f->layer->bias;
     if (!bias || plm_param_frozen(bias)) return true;
     if (!read_change(e, bias, e->part[0], &linear, &size)) return false;
-    const plm_shape s = e->net->node[f->node].shape;
+    const plm_shape s = e->net->node[f->node].m.shape;
     e->shift[k]       = size * sqrt((double)plm_shape_count(s) / (double)f->layer->d_out); /* so many places */
     return true;
 }

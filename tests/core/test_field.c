@@ -62,7 +62,7 @@ static void test_bounds(void **state)
         double      value;
         const char *sentence;
     } bad[] = {
-        { 0, -1, "me: whole is -1, expected a positive number that a float holds" },
+        { 0, -1, "me: whole is -1, expected a positive number" },
         { 2, -0.5, "me: positive is -0.5, expected a positive number that a float holds" },
         { 2, 1e-70, "me: positive is 1e-70, expected a positive number that a float holds" },
         { 3, 1e70, "me: any is 1e+70, expected a number that a float holds" },

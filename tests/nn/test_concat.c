@@ -43,10 +43,10 @@ static void test_what_a_node_says(void **state)
     assert_string_equal(info.name, "slice0");
     assert_int_equal(info.input_count, 1);
     assert_int_equal(info.macs, 0);
-    const plm_slice_desc *d = &f->g->node[part.id].desc.slice; /* resolved: nothing counts from the end */
+    const plm_slice_desc *d = f->g->node[part.id].m.desc; /* resolved: nothing counts from the end */
     assert_int_equal(d->start, 10);
     assert_int_equal(d->stop, 16);
-    assert_int_equal(f->g->node[wide.id].desc.concat.axis, 2);
+    assert_int_equal(((const plm_concat_desc *)f->g->node[wide.id].m.desc)->axis, 2);
     assert_int_equal(plm_nn_concat(NULL, 2, NULL).id, -1); /* no graph, hence no context to tell */
     assert_int_equal(plm_nn_concat(&a, 0, NULL).id, -1);
     assert_ok(f->ctx);

@@ -232,13 +232,10 @@ static void test_refused_calls(void **state)
     assert_error(ctx, PLM_ERR_ARGUMENT, "plm_graph_load: the path is NULL");
     assert_null(plm_graph_open(ctx, NULL));
     assert_error(ctx, PLM_ERR_ARGUMENT, "plm_graph_open: the path is NULL");
-    plm_node x = plm_nn_input(net, plm_shape_of(4));
+    const plm_node x = plm_nn_input(net, plm_shape_of(4));
     assert_false(plm_graph_save(net, path));
     assert_error(ctx, PLM_ERR_STATE, "no output");
-    x = plm_nn_relu(x, &(plm_relu_desc){ .scale = 1e308 * 10 });
     plm_graph_output(x, NULL);
-    assert_false(plm_graph_save(net, path));
-    assert_error(ctx, PLM_ERR_ARGUMENT, "a number inf");
     plm_graph_set_normalization(net, &(plm_normalization){ .channels = 3, .std = { 1, 1, 1 } });
     assert_false(plm_graph_save(net, path));
     assert_error(ctx, PLM_ERR_ARGUMENT, "the normalisation has 3 channels, the input 4");

@@ -29,6 +29,7 @@ static int setup(void **state)
 #define NODE(kind, name, inputs, fields) "{\"kind\":\"" kind "\",\"name\":\"" name "\",\"inputs\":" inputs fields "}"
 #define LAST "{\"node\":1,\"name\":\"y\"}"
 #define NET(nodes) GRAPH("[3]", IN "," nodes, LAST, "[]")
+#define IMAGE(nodes) GRAPH("[3,1,1]", IN "," nodes, LAST, "[]")
 
 /* A file with fc.weight [2,3] and this description. */
 static void write_described(const char *graph, const char *key, const char *more)
@@ -67,8 +68,9 @@ static void test_descriptions(void **state)
         { GRAPH("[3]", IN "," FC, "{\"node\":-1,\"name\":\"y\"}", "[]"), "its network has no input or no output" },
         { GRAPH("[3]", IN "," FC, "{\"node\":1}", "[]"), "lacks \"nodes\", \"kept\" or \"output\"" },
         { GRAPH("[3]", IN "," FC, LAST, "[2]"), "keeps a node that is not there" },
-        { NET("3"), "node 1 of its network: its kind is missing or unknown" },
-        { NET(NODE("transformer", "fc", "[0]", "")), "its kind is missing or unknown" },
+        { NET("3"), "node 1 of its network: its kind is missing" },
+        { NET(NODE("transformer", "fc", "[0]", "")),
+          "node 1 of its network: its kind \"transformer\" is not known here" },
         { NET("{\"kind\":\"relu\",\"inputs\":[0]}"), "its name or inputs are missing" },
         { NET(NODE("tanh", "t", "[]", "")), "its inputs are too few" },
         { NET(NODE("tanh", "t", "[0,0]", "")), "its inputs are too many or not earlier nodes" },
@@ -85,10 +87,11 @@ static void test_descriptions(void **state)
         { NET(NODE("linear", "fc", "[0]", ",\"out\":1e15,\"bias\":true")),
           "fc.weight [1000000000000000,3], which is not" },
         { NET(NODE("linear", "fd", "[0]", ",\"out\":2,\"bias\":true")), "fd.weight [2,3], which is not in the file" },
-        { NET(NODE("linear", "fc", "[0]", ",\"out\":2,\"bias\":true")), "missing: fc.bias" },
+        { NET(NODE("linear", "fc", "[0]", ",\"out\":2,\"bias\":true")),
+          "needs a tensor fc.bias [2], which is not in the file" },
         { NET(NODE("conv2d", "fc", "[0]", ",\"out\":2,\"kernel\":9e9,\"stride\":1,\"pad\":0,\"bias\":true")),
           "its \"kernel\" is missing or impossible" },
-        { NET(NODE("conv2d", "fc", "[0]", ",\"out\":2,\"kernel\":1,\"stride\":1,\"pad\":0,\"bias\":true")),
+        { IMAGE(NODE("conv2d", "fc", "[0]", ",\"out\":2,\"kernel\":1,\"stride\":1,\"pad\":0,\"bias\":true")),
           "fc.weight [2,3,1,1], which is not in the file" },
         { NET(NODE("conv2d", "fc", "[0]",
                    ",\"out\":2,\"kernel\":1,\"stride\":1,\"pad\":0,\"bias\":true,\"groups\":\"2\"")),
@@ -99,7 +102,8 @@ static void test_descriptions(void **state)
         { NET(NODE("conv2d", "fc", "[0]",
                    ",\"out\":2,\"kernel\":1,\"stride\":1,\"pad\":0,\"bias\":true,\"dilation\":-1")),
           "its \"dilation\" is missing or impossible" },
-        { NET(NODE("conv2d", "fc", "[0]", ",\"out\":3,\"kernel\":1,\"stride\":1,\"pad\":0,\"bias\":true,\"groups\":3")),
+        { IMAGE(
+              NODE("conv2d", "fc", "[0]", ",\"out\":3,\"kernel\":1,\"stride\":1,\"pad\":0,\"bias\":true,\"groups\":3")),
           "fc.weight [3,1,1,1], which is not in the file" },
         { NET(NODE("avg_pool2d", "p", "[0]", ",\"kernel\":0,\"stride\":0,\"pad\":0,\"global\":1")),
           "its \"global\" is missing or impossible" },
@@ -109,7 +113,9 @@ static void test_descriptions(void **state)
         { NET(NODE("concat", "c", "[0,0,0,0,0,0,0,0,0]", ",\"axis\":0")), "its inputs are too many or not earlier" },
         { NET(NODE("concat", "c", "[0,1]", ",\"axis\":0")), "its inputs are too many or not earlier nodes" },
         { NET(NODE("concat", "c", "[0,0]", "")), "its \"axis\" is missing or impossible" },
-        { NET(NODE("concat", "c", "[0,0]", ",\"axis\":-1")), "its \"axis\" is missing or impossible" },
+        { NET(NODE("concat", "c", "[0,0]", ",\"axis\":-2")), "concat at c: there is no axis -2" },
+        { NET(NODE("concat", "c", "[0,0]", ",\"axis\":-1.5")), "its \"axis\" is missing or impossible" },
+        { NET(NODE("concat", "c", "[0,0]", ",\"axis\":-1e9")), "its \"axis\" is missing or impossible" },
         { NET(NODE("concat", "c", "[0,0]", ",\"axis\":1")), "concat at c: there is no axis 1 in its input 0 [3]" },
         { NET(NODE("slice", "s", "[0]", ",\"axis\":0,\"start\":0")), "its \"stop\" is missing or impossible" },
         { NET(NODE("slice", "s", "[0]", ",\"axis\":0,\"start\":2,\"stop\":1")), "elements 2 to 1 along axis 0" },
@@ -123,11 +129,10 @@ static void test_descriptions(void **state)
           "its input is [1,1,1,1,3] without the batch axis" },
         { NET(NODE("layer_norm", "n", "[0]", ",\"axes\":0,\"eps\":1,\"affine\":true")),
           "n.weight [3], which is not in the file" },
-        { NET(NODE("layer_norm", "n", "[0]", ",\"axes\":2,\"eps\":1,\"affine\":true")),
-          "layer_norm at n: desc.axes is 2" },
-        { NET(NODE("clamp", "k", "[0]", ",\"low\":2,\"high\":1")), "clamp at k: desc.low 2 and desc.high 1" },
-        { NET(NODE("dropout", "d", "[0]", ",\"p\":1")), "dropout at d: desc.p is 1" },
-        { NET(NODE("relu", "r", "[0]", ",\"scale\":-1")), "relu at r: desc.scale is -1" },
+        { NET(NODE("layer_norm", "n", "[0]", ",\"axes\":2,\"eps\":1,\"affine\":true")), "layer_norm at n: axes is 2" },
+        { NET(NODE("clamp", "k", "[0]", ",\"low\":2,\"high\":1")), "clamp at k: low is 2 and high 1" },
+        { NET(NODE("dropout", "d", "[0]", ",\"p\":1")), "dropout at d: p is 1" },
+        { NET(NODE("relu", "r", "[0]", ",\"scale\":-1")), "relu at r: scale is -1" },
         { NET(NODE("relu", "r", "[0]", ",\"scale\":1e999")), "its \"scale\" is missing or impossible" },
         { NET(NODE("relu", "r", "[0]", ",\"scale\":\"1\"")), "its \"scale\" is missing or impossible" },
         { NET(NODE("max_pool2d", "p", "[0]", ",\"kernel\":1,\"stride\":1,\"pad\":0")),
