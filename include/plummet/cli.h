@@ -28,8 +28,11 @@ typedef struct {
 typedef struct {
     const plm_arch *archs; /* ends with a name of NULL; NULL: none */
     /* Kinds that --optim knows by name; ends with NULL; NULL: none.  A field of the desc is an option: lr is --lr, weight_decay
-     * --weight-decay, beta1 and beta2 are --betas; other names of fields than the built-in kinds have stay at their defaults. */
+     * --weight-decay, beta1 and beta2 are --betas, as of the built-in kinds; rho, which they have not, becomes --rho, in the range of its
+     * bounds.  A field called like something else in config.json (epochs, layers), or not in a-z, 0-9 and _, stays at its default. */
     const plm_optimizer_kind *const *optimizers;
+    /* Kinds that the networks of --weights may have; ends with NULL; NULL: none. */
+    const plm_module_kind *const *modules;
 } plm_cli_extra;
 
 /* Runs one command; returns the exit status: 0, 1 (failure) or 2 (usage).  Prints to stdout and stderr. */

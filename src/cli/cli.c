@@ -211,6 +211,7 @@ int plm_main(int argc, char **argv, const plm_cli_extra *extra)
     cli_usage_begin();
     cli_signals_forget();
     cli_optimizers_use(extra);
+    cli_own_use(extra);
     if (strcmp(word, "--version") == 0) {
         printf("plummet %s (oneDNN %s, %s)\n", cli_version(), plm_engine_version(), plm_engine_isa());
         return flushed(0);

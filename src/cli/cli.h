@@ -30,6 +30,14 @@ enum {
 };
 
 #define CLI_MOST_OPTIONS 128
+#define CLI_MOST_OWN 24
+
+/* The value of an option that a user's optimiser brings. */
+typedef union {
+    bool    flag;
+    int64_t integer;
+    double  real;
+} cli_own_value;
 
 /* The resolved values of all options of all commands. */
 typedef struct {
@@ -41,8 +49,9 @@ typedef struct {
     double      warmup, step_epochs, step_factor, lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
     bool        bias, affine, heuristics, nesterov, decay_weights_only, quiet, epoch_zero, log_steps, no_augment, json,
         profile, dry_run, extend, quick, step, theory, help;
-    int64_t epochs_before;           /* with --resume: that the run was to have */
-    bool    given[CLI_MOST_OPTIONS]; /* [i]: option i of the table was on the command line */
+    cli_own_value own[CLI_MOST_OWN];
+    int64_t       epochs_before;           /* with --resume: that the run was to have */
+    bool          given[CLI_MOST_OPTIONS]; /* [i]: option i of the table was on the command line */
 } cli_settings;
 
 typedef enum { CLI_FLAG, CLI_INTEGER, CLI_REAL, CLI_PAIR, CLI_TEXT } cli_kind;
@@ -58,8 +67,9 @@ typedef struct {
     bool        open_min, open_max; /* the bound itself is out of range */
 } cli_option;
 
-extern const cli_option   cli_options[]; /* ends with a name of NULL */
-extern const cli_settings cli_defaults;
+/* Ends with a name of NULL.  Rows of the user's own stand behind the others: own.c. */
+extern _Thread_local cli_option cli_options[CLI_MOST_OPTIONS + 1];
+extern const cli_settings       cli_defaults;
 
 bool cli_given(const cli_settings *s, const char *option);
 /* The words behind a command. */
@@ -123,9 +133,15 @@ void         cli_dataset_close(cli_data *data);
 plm_dataset *cli_dataset_for(plm_ctx *ctx, const cli_settings *s, const plm_graph *net);
 void         cli_dataset_print(void);
 
+void cli_own_use(const plm_cli_extra *extra); /* options of its optimisers, its kinds of module: own.c */
+bool cli_option_is_own(const cli_option *o);
+/* The saved network of --weights, which may have modules of the user's own. */
+plm_graph *cli_open(plm_ctx *ctx, const cli_settings *s);
+
 void cli_optimizers_use(const plm_cli_extra *extra); /* from here on, in this thread, these are known by name too */
 /* Is there an optimiser of this name?  If not, a wrong use of `option`, "--optim". */
 bool cli_optimizer_known(const char *option, const char *name);
+bool cli_optimizer_shares(const char *field); /* is it a field of one of the library's optimisers? */
 /* Is it an option of the optimiser `optim` (NULL: of any)? */
 bool   cli_optimizer_owns(const char *optim, const char *option);
 double cli_optimizer_rate(const cli_settings *s); /* --lr or the default; 0: it has none */

@@ -36,7 +36,7 @@ bool cli_evaluate(plm_ctx *ctx, const cli_settings *s)
 {
     if (!s->weights) return cli_usage_error("evaluate needs --weights FILE, a saved network");
     if (!cli_dataset_check(s, true)) return false;
-    plm_graph   *net  = plm_graph_open(ctx, s->weights);
+    plm_graph   *net  = cli_open(ctx, s);
     plm_dataset *data = net ? cli_dataset_for(ctx, s, net) : NULL;
     const bool   ok   = data && report(ctx, s, net, data);
     plm_dataset_free(data);

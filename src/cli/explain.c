@@ -138,7 +138,7 @@ static bool take_step(plm_ctx *ctx, const cli_case *c, const cli_settings *s, co
 static bool build(plm_ctx *ctx, cli_case *c, const plm_arch *arch, const cli_form *form)
 {
     const cli_settings *s = &c->settings;
-    c->net = s->weights ? plm_graph_open(ctx, s->weights) : cli_arch_build(ctx, arch, s, form->shape, form->classes);
+    c->net                = s->weights ? cli_open(ctx, s) : cli_arch_build(ctx, arch, s, form->shape, form->classes);
     return c->net && (s->weights || plm_graph_init(c->net, PLM_INIT_AGD));
 }
 

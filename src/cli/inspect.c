@@ -133,7 +133,7 @@ static void print_dot(const plm_graph *net)
 static plm_graph *open_net(plm_ctx *ctx, const cli_settings *s, const plm_arch *arch)
 {
     cli_form form;
-    if (s->weights) return plm_graph_open(ctx, s->weights);
+    if (s->weights) return cli_open(ctx, s);
     return cli_dataset_form(ctx, s, &form) ? cli_arch_build(ctx, arch, s, form.shape, form.classes) : NULL;
 }
 

@@ -1,7 +1,7 @@
 /* optimizer.c: optimisers by name, the library's and then those of the user's program, and which options are theirs.
  *
  * Everything is read off the kinds' tables of fields: a field weight_decay is the option --weight-decay, beta1 and beta2 are
- * --betas.  A kind with such a table needs no line here. */
+ * --betas.  A kind with such a table needs no line here; of a user's kind, own.c makes options of what has no such name. */
 #include "cli.h"
 
 #include <cjson/cJSON.h>
@@ -36,7 +36,15 @@ static const plm_optimizer_kind *find(const char *name)
     return NULL;
 }
 
-/* The option that a field's value comes from; NULL: none. */
+bool cli_optimizer_shares(const char *field)
+{
+    for (const plm_optimizer_kind *const *k = plm_optimizer_kinds(); *k; k++)
+        for (const plm_field *f = (*k)->fields; f && f->name; f++)
+            if (strcmp(f->name, field) == 0) return true;
+    return false;
+}
+
+/* The option that a field's value comes from: one of the library's optimisers, or of the user's own; NULL: none. */
 static const cli_option *option_of(const plm_field *f)
 {
     const bool beta = strcmp(f->name, "beta1") == 0 || strcmp(f->name, "beta2") == 0;
@@ -45,7 +53,8 @@ static const cli_option *option_of(const plm_field *f)
     for (char *c = name; *c; c++)
         if (*c == '_') *c = '-';
     for (const cli_option *o = cli_options; o->name; o++)
-        if (strcmp(o->name, name) == 0 && o->kind != CLI_TEXT) return o;
+        if (strcmp(o->name, name) == 0 && o->kind != CLI_TEXT)
+            return cli_option_is_own(o) || cli_optimizer_shares(f->name) ? o : NULL;
     return NULL;
 }
 
@@ -178,6 +187,7 @@ void cli_optimizer_describe(const cli_settings *s, cJSON *into)
     for (const plm_field *f = kind->fields; f && f->name; f++) {
         const double x = value_of(f, s);
         if (strcmp(f->name, "reinit") == 0) continue;
+        if (!option_of(f) && !cli_optimizer_shares(f->name)) continue; /* the name is another setting's */
         if (strcmp(f->name, "beta1") == 0)
             cJSON_AddItemToArray(cJSON_AddArrayToObject(into, "betas"), cJSON_CreateNumber(x));
         else if (strcmp(f->name, "beta2") == 0 && cJSON_GetObjectItem(into, "betas"))

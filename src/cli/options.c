@@ -1,4 +1,4 @@
-/* options.c: the options of all commands, in the order in which --help shows them. */
+/* options.c: the options of all commands, in the order in which --help shows them; behind them stand the user's (own.c). */
 #include "cli.h"
 
 #include <limits.h>
@@ -41,7 +41,7 @@ const cli_settings cli_defaults = {
     .gain         = 1,
 };
 
-const cli_option cli_options[] = {
+_Thread_local cli_option cli_options[CLI_MOST_OPTIONS + 1] = {
     { "arch", CLI_TEXT, AT(arch), BUILDS, "NAME", "architecture, see below (fcn)", NONE },
     { "depth", CLI_INTEGER, AT(depth), BUILDS, "N", "weight layers of an fcn, at least 2 (10)", BETWEEN(1, 1e4) },
     { "width", CLI_INTEGER, AT(width), BUILDS, "N", "features between the layers of an fcn (256)", FROM(1) },
@@ -133,7 +133,6 @@ const cli_option cli_options[] = {
     { "help", CLI_FLAG, AT(help), ALL | GRIDS | CLI_PLOT, NULL, "this text", NONE },
     { NULL, CLI_FLAG, 0, 0, NULL, NULL, NONE },
 };
-_Static_assert(sizeof cli_options / sizeof *cli_options <= CLI_MOST_OPTIONS + 1, "cli_settings.given has room for all");
 
 bool cli_given(const cli_settings *s, const char *option)
 {

@@ -91,7 +91,7 @@ bool cli_predict(plm_ctx *ctx, const cli_settings *s, const char *const *inputs,
     if (!s->weights) return cli_usage_error("predict needs --weights FILE, a saved network");
     if (count == 0)
         return cli_usage_error("predict needs an INPUT: a .csv, .f32 or .pgm file, a .png or .jpg image, or -");
-    plm_graph *net = plm_graph_open(ctx, s->weights);
+    plm_graph *net = cli_open(ctx, s);
     if (!net) return false;
     bool ok = true;
     for (int i = 0; ok && i < count; i++) ok = predict(ctx, net, inputs[i], s->label, i == 0);

@@ -1,4 +1,4 @@
-/* extra.c: a user's own program: `plummet` with two architectures more. */
+/* extra.c: a user's own program: `plummet` with architectures, an optimiser and a module of its own. */
 #include <plummet/cli.h>
 
 static plm_node build_tanh(plm_node x, const plm_arch_desc *d)
@@ -21,12 +21,86 @@ static plm_node build_block(plm_node x, const plm_arch_desc *d)
     return plm_nn_linear(h, &(plm_linear_desc){ .name = "last", .out = d->classes });
 }
 
+/* ------------------------------------------------------------------ a module: y = x sigmoid(x) */
+
+static bool resolve_swish(plm_module *m, const plm_shape *x)
+{
+    m->shape = *x;
+    return true;
+}
+
+static plm_val apply_swish(const plm_module *m, const plm_val *x)
+{
+    (void)m;
+    return plm_mul(x[0], plm_sigmoid(x[0]));
+}
+
+static const plm_module_kind swish = { .name = "swish", .inputs = 1, .resolve = resolve_swish, .apply = apply_swish };
+
+static plm_node build_swish(plm_node x, const plm_arch_desc *d)
+{
+    const plm_node h = plm_nn_linear(plm_nn_flatten(x), &(plm_linear_desc){ .out = d->width });
+    return plm_nn_linear(plm_nn_module(&h, 1, &swish, NULL), &(plm_linear_desc){ .out = d->classes });
+}
+
+/* ------------------------------------------------------------------ optimisers whose fields no other has */
+
+typedef struct {
+    double  lr, rho, epochs, floor;
+    int64_t rest;
+    bool    wild;
+} sway_desc;
+
+/* w -= lr g, every rest-th step rho of it; with .wild twice that.  `epochs` is an option of the training, not of this. */
+static const plm_field sway_fields[] = {
+    { "lr", PLM_FIELD_DOUBLE, offsetof(sway_desc, lr), 0.1, PLM_BOUNDS_POSITIVE },
+    { "rho", PLM_FIELD_DOUBLE, offsetof(sway_desc, rho), 0.5, PLM_BOUNDS_FRACTION },
+    { "epochs", PLM_FIELD_DOUBLE, offsetof(sway_desc, epochs), 3, PLM_BOUNDS_NONE },
+    { "rate_floor", PLM_FIELD_DOUBLE, offsetof(sway_desc, floor), 0, PLM_BOUNDS_NONE },
+    { "rest", PLM_FIELD_INT64, offsetof(sway_desc, rest), 2, PLM_BOUNDS_POSITIVE },
+    { "wild", PLM_FIELD_BOOL, offsetof(sway_desc, wild), 0, PLM_BOUNDS_NONE },
+    { 0 },
+};
+
+static void sway_delta(const plm_optimizer *o, const plm_param_view *v, float *d)
+{
+    const sway_desc *s    = plm_optimizer_desc(o);
+    const bool       rest = plm_optimizer_info(o)->step % s->rest == 0;
+    const double     rate = (plm_optimizer_rate(o) + s->floor) * (rest ? s->rho : 1) * (s->wild ? 2 : 1);
+    for (int64_t i = 0; i < v->n; i++) d[i] = (float)rate * v->g[i];
+}
+
+static const plm_optimizer_kind sway = { .name       = "sway",
+                                         .summary    = "now and then a smaller step",
+                                         .init       = PLM_INIT_PYTORCH,
+                                         .desc_bytes = sizeof(sway_desc),
+                                         .fields     = sway_fields,
+                                         .delta      = sway_delta };
+
+/* The same rule, whose rho may be larger. */
+static const plm_field swing_fields[] = {
+    { "lr", PLM_FIELD_DOUBLE, offsetof(sway_desc, lr), 0.1, PLM_BOUNDS_POSITIVE },
+    { "rho", PLM_FIELD_DOUBLE, offsetof(sway_desc, rho), 2, PLM_BOUNDS_POSITIVE },
+    { "rest", PLM_FIELD_INT64, offsetof(sway_desc, rest), 2, PLM_BOUNDS_POSITIVE },
+    { 0 },
+};
+
+static const plm_optimizer_kind swing = { .name       = "swing",
+                                          .init       = PLM_INIT_PYTORCH,
+                                          .desc_bytes = sizeof(sway_desc),
+                                          .fields     = swing_fields,
+                                          .delta      = sway_delta };
+
 int main(int argc, char **argv)
 {
+    static const plm_optimizer_kind *const optimizers[] = { &sway, &swing, NULL };
+    static const plm_module_kind *const    modules[]    = { &swish, NULL };
+
     static const plm_arch archs[] = {
         { .name = "tanh-net", .summary = "linear layers and tanh", .build = build_tanh },
         { .name = "block", .summary = "one residual block: --width channels", .build = build_block },
+        { .name = "swish-net", .summary = "a hidden layer of swish", .build = build_swish },
         { 0 }
     };
-    return plm_main(argc, argv, &(plm_cli_extra){ .archs = archs });
+    return plm_main(argc, argv, &(plm_cli_extra){ .archs = archs, .optimizers = optimizers, .modules = modules });
 }

@@ -296,7 +296,7 @@ static void test_own_architecture(void **state)
     assert_int_equal(run_program(PLUMMET_EXTRA, "inspect --arch tanh-net --depth 1"), 0); /* only an fcn needs two */
     assert_int_equal(run_program(PLUMMET_EXTRA, "bench --arch tanh-net --steps 1 --batch-size 4 --json"), 0);
     assert_int_equal(run_program(PLUMMET_EXTRA, "train --arch tanhnet"), 2);
-    assert_sentence("resnet152, tanh-net, block; did you mean tanh-net?");
+    assert_sentence("resnet152, tanh-net, block, swish-net; did you mean tanh-net?");
     assert_int_equal(run_program(PLUMMET_EXTRA, "train --arch tanh-net --bias --optim sgd"), 2);
     assert_sentence("--bias does not go with --arch tanh-net, which has no biases");
     assert_int_equal(run_program(PLUMMET_EXTRA, "train --help"), 0);
