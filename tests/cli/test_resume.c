@@ -417,18 +417,12 @@ static void test_every_option_comes_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fcn),
-        cmocka_unit_test(test_resnet18),
-        cmocka_unit_test(test_second_signal),
-        cmocka_unit_test(test_nothing_kept),
-        cmocka_unit_test(test_more_epochs),
-        cmocka_unit_test(test_all_digits),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_data_replaced),
-        cmocka_unit_test(test_another_machine),
-        cmocka_unit_test(test_nonfinite),
-        cmocka_unit_test(test_every_option_comes_back),
+        cmocka_unit_test(test_fcn),           cmocka_unit_test(test_resnet18),
+        cmocka_unit_test(test_second_signal), cmocka_unit_test(test_nothing_kept),
+        cmocka_unit_test(test_more_epochs),   cmocka_unit_test(test_all_digits),
+        cmocka_unit_test(test_refused),       cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_data_replaced), cmocka_unit_test(test_another_machine),
+        cmocka_unit_test(test_nonfinite),     cmocka_unit_test(test_every_option_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
