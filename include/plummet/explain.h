@@ -121,6 +121,45 @@ typedef struct {
 PLM_API bool plm_explain_step(plm_explain *e, plm_optimizer *o, bool keep, plm_step_terms *terms,
                               plm_layer_step *layers) PLM_MUST_CHECK;
 
+/* ------------------------------------------------------------------ during a training */
+
+/* plm_explain_step's numbers of steps that a training takes itself, on the training's own batches: of plm_train
+ * (plm_train_desc.monitor), or of a loop of your own:
+ *     plm_backward(loss);
+ *     plm_monitor_before(m, step, out, &batch);    out = f(x), still on the tape
+ *     plm_optimizer_step(o);
+ *     plm_monitor_after(m);                        the batch's memory must be as it was
+ *     if (plm_monitor_last(m)) ...
+ * Training does not notice: weights, running statistics and random numbers are the same bits without it.  A measured step runs
+ * the batch forward once more and takes three operator norms of each matrix.  Works with every optimiser; targets are classes. */
+typedef struct {
+    plm_loss loss;  /* that is trained                                                     */
+    int64_t  every; /* 0 means 1; the steps 1, 1 + every, 1 + 2 every ... are measured     */
+} plm_monitor_desc;
+
+/* One measured step.  The last two numbers are about AGD's step (of gain 1), and nan for any other. */
+typedef struct {
+    int64_t               step;
+    plm_step_terms        terms;
+    const plm_layer_step *layer; /* [layers]; zeros where frozen                                                    */
+    int                   layers;
+    double                majorisation; /* -eta G + c (e^eta - 1)^2: bounds loss_after - loss but for the remainder */
+    double                df_theory;    /* sqrt(d_L) (e^eta - 1): bounds ||df|| under the theory's assumptions      */
+} plm_monitor_row;
+
+/* The optimiser and its graph must outlive the monitor.  NULL on error. */
+PLM_API plm_monitor *plm_monitor_new(plm_optimizer *o, const plm_monitor_desc *desc);
+PLM_API void         plm_monitor_free(plm_monitor *m);
+/* When the gradients of step 1, 2, ... are there.  A step that is not to be measured costs nothing.
+ *   PLM_ERR_ARGUMENT: the targets are numbers; PLM_ERR_SHAPE: x, y or out are not `count` samples of the network's. */
+PLM_API bool plm_monitor_before(plm_monitor *m, int64_t step, plm_val out, const plm_batch *batch) PLM_MUST_CHECK;
+/* When the optimiser has stepped; if it has not, nothing is measured. */
+PLM_API bool plm_monitor_after(plm_monitor *m) PLM_MUST_CHECK;
+/* The row of the last step, lent until the next; NULL: it was not measured. */
+PLM_API const plm_monitor_row *plm_monitor_last(const plm_monitor *m);
+/* The layers and bounds as they were before the step that was measured last, for plm_explain_layer and the like. */
+PLM_API const plm_explain *plm_monitor_facts(const plm_monitor *m);
+
 #ifdef __cplusplus
 }
 #endif

@@ -78,6 +78,8 @@ PLM_API bool plm_checkpoint_load(const char *path, plm_graph *net, plm_optimizer
 
 /* A run folder: see below. */
 typedef struct plm_run plm_run;
+/* What steps did, measured: see explain.h. */
+typedef struct plm_monitor plm_monitor;
 
 /* A run folder that has been resumed goes on from here. */
 typedef struct {
@@ -129,6 +131,10 @@ typedef struct {
     bool (*on_epoch)(void *user, const plm_epoch *epoch);
     void *user;
 
+    /* Of this optimiser and loss: measures steps, whose rows on_step finds by plm_monitor_last.  No bit of the training
+     * depends on it.  The targets are classes.  NULL: none. */
+    plm_monitor *monitor;
+
     plm_nonfinite on_nonfinite;
     /* Checkpoints go into this run folder: after every so many epochs and steps (0: not so), at the end if either is set, and
      * when a callback stops training.  A run of plm_run_resume goes on from its newest one.  NULL: none.  `recipe`: what
@@ -179,21 +185,25 @@ PLM_API bool plm_bench(plm_graph *net, plm_optimizer *opt, const plm_bench_desc 
 
 /* ------------------------------------------------------------------ run folders */
 
-/* A folder with config.json, metrics.csv and model.safetensors (and steps.csv).  It is built as DIR.partial and renamed to
- * DIR by plm_run_finish, so a folder of that name is a whole run (or one that diverged, and says so).
+/* A folder with config.json, metrics.csv and model.safetensors (and steps.csv, monitor.csv).  It is built as DIR.partial and
+ * renamed to DIR by plm_run_finish, so a folder of that name is a whole run (or one that diverged, and says so).
  *
  * `config` is JSON text (an object).  An existing DIR that is not an empty folder is an error; a left-over DIR.partial is
  * replaced, unless it has checkpoints. */
 PLM_API plm_run *plm_run_new(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
 /* Opens DIR.partial (`dir` is either name), so that plm_train takes it up at its newest checkpoint; a finished DIR becomes
- * DIR.partial again, to be given more epochs.  metrics.csv and steps.csv keep the rows up to the checkpoint.  The last three
- * arguments as when it was new; config: NULL keeps the file.  Errors: no such run, both of them there, in use, finished
- * without a checkpoint. */
+ * DIR.partial again, to be given more epochs.  metrics.csv, steps.csv and monitor.csv keep the rows up to the checkpoint.  The
+ * last three arguments as when it was new; config: NULL keeps the file.  Errors: no such run, both of them there, in use,
+ * finished without a checkpoint. */
 PLM_API plm_run *plm_run_resume(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
 PLM_API bool     plm_run_has_checkpoint(const char *dir);                            /* DIR.partial, that is */
 PLM_API bool     plm_run_epoch(plm_run *run, const plm_epoch *epoch) PLM_MUST_CHECK; /* one row, flushed */
 PLM_API bool     plm_run_step(plm_run *run, const plm_step *step) PLM_MUST_CHECK;
-PLM_API bool     plm_run_finish(plm_run *run, plm_graph *net) PLM_MUST_CHECK; /* saves, closes, renames */
+/* Gives a new or resumed run a monitor.csv (docs/explain.md), before plm_train. */
+PLM_API bool plm_run_monitor(plm_run *run, const plm_monitor *m) PLM_MUST_CHECK;
+/* The rows of this step, one for each weight layer and one for the network; a step that was not measured has none. */
+PLM_API bool plm_run_monitored(plm_run *run, const plm_monitor *m, const plm_step *step) PLM_MUST_CHECK;
+PLM_API bool plm_run_finish(plm_run *run, plm_graph *net) PLM_MUST_CHECK; /* saves, closes, renames */
 /* Ends a run whose numbers are no longer finite: `why`, one sentence, goes into diverged.txt, no model is saved, and the
  * folder is renamed as a whole run is.  The context must work again: plm_ctx_clear. */
 PLM_API bool plm_run_diverged(plm_run *run, const char *why) PLM_MUST_CHECK;

@@ -58,9 +58,9 @@ static bool measure_layer(plm_explain *e, int k)
     plm_layer_facts    *f = &e->layer[k];
     const plm__matrices m = plm__matrices_of(l);
     plm__norms          n;
-    if (!plm_layer_read(e->net, k, PLM_OF_WEIGHT, e->part[0], size_of(l)) ||
-        !plm__explain_norms(e->ctx, &m, e->part[0], &n))
-        return false;
+    if (!plm_param_read(l->weight, e->part[0], size_of(l))) return false;
+    plm__matrices_gather(&m, e->part[0], e->part[1]);
+    if (!plm__explain_norms(e->ctx, &m, e->part[1], &n)) return false;
     f->layer          = l;
     f->trains         = !plm_param_frozen(l->weight);
     f->taps           = m.taps;
@@ -124,6 +124,27 @@ static int64_t all_params(const plm_graph *g)
     return count;
 }
 
+bool plm__explain_open(plm_explain *e)
+{
+    const int64_t params = all_params(e->net);
+    e->tape              = plm_tape_new(e->ctx, NULL);
+    e->slope             = plm__new(e->ctx, (size_t)e->d_L * sizeof *e->slope, "explain");
+    e->before            = plm__new(e->ctx, (size_t)(params + 1) * sizeof *e->before, "explain");
+    e->grad              = plm__new(e->ctx, (size_t)(params + 1) * sizeof *e->grad, "explain");
+    return e->ctx->status == PLM_OK;
+}
+
+bool plm__explain_room(plm_explain *e, int64_t samples)
+{
+    if (samples <= e->room) return true;
+    void *const old[] = { e->f[0], e->f[1], e->label };
+    for (int i = 0; i < 3; i++) plm__delete(e->ctx, old[i]);
+    for (int i = 0; i < 2; i++) e->f[i] = plm__new(e->ctx, (size_t)(samples * e->d_L) * sizeof(float), "explain");
+    e->label = plm__new(e->ctx, (size_t)samples * sizeof *e->label, "explain");
+    e->room  = e->ctx->status == PLM_OK ? samples : 0;
+    return e->room > 0;
+}
+
 static bool make_samples(plm_explain *e)
 {
     plm_explain_desc *d = &e->desc;
@@ -131,19 +152,13 @@ static bool make_samples(plm_explain *e)
     if (plm_dataset_classes(d->data) == 0)
         return plm__fail(e->ctx, PLM_ERR_ARGUMENT, "plm_explain_new: %s has numbers as targets, expected classes",
                          plm_dataset_name(d->data));
-    const int64_t count = plm_dataset_count(d->data), params = all_params(e->net);
-    e->samples = d->full || d->batch > count ? count : d->batch;
+    const int64_t count = plm_dataset_count(d->data);
+    e->samples          = d->full || d->batch > count ? count : d->batch;
     /* The order of plm_train's first epoch; all samples need no order. */
     e->loader =
         plm_loader_new(d->data, &(plm_loader_desc){ .batch = d->batch, .shuffle = !d->full, .augment = d->augment });
-    e->tape   = e->loader ? plm_tape_new(e->ctx, NULL) : NULL;
-    e->label  = plm__new(e->ctx, (size_t)e->samples * sizeof *e->label, "explain");
-    e->slope  = plm__new(e->ctx, (size_t)e->d_L * sizeof *e->slope, "explain");
-    e->before = plm__new(e->ctx, (size_t)(params + 1) * sizeof *e->before, "explain");
-    e->grad   = plm__new(e->ctx, (size_t)(params + 1) * sizeof *e->grad, "explain");
-    for (int i = 0; i < 2; i++) e->f[i] = plm__new(e->ctx, (size_t)(e->samples * e->d_L) * sizeof(float), "explain");
     if (d->rescale) e->x = plm__new(e->ctx, (size_t)(d->batch * e->d_0) * sizeof(float), "explain");
-    return e->ctx->status == PLM_OK;
+    return e->loader && plm__explain_open(e) && plm__explain_room(e, e->samples);
 }
 
 plm_explain *plm_explain_new(plm_graph *net, const plm_explain_desc *desc)
@@ -164,6 +179,7 @@ plm_explain *plm_explain_new(plm_graph *net, const plm_explain_desc *desc)
     e->ctx  = net->ctx;
     e->net  = net;
     e->desc = d;
+    e->step = 1;
     if (d.batch == 0) e->desc.batch = 128;
     e->d_0 = plm_shape_count(plm_graph_input_shape(net));
     e->d_L = plm_shape_count(plm_graph_output_shape(net));

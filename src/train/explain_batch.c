@@ -31,24 +31,38 @@ static plm_tensor samples_of(const plm_explain *e, const plm_batch *part, plm__s
     return e->desc.rescale ? plm_tensor_wrap(PLM_F32, part->x.shape, e->x) : part->x;
 }
 
-/* `done` samples ran before this part. */
-static bool run_part(plm_explain *e, bool after, const plm_batch *part, int64_t done, plm__sizes *sizes)
+/* The outputs of a part, before which `done` samples ran. */
+static bool read_outputs(plm_explain *e, bool after, const plm_batch *part, int64_t done, plm_val out,
+                         plm__sizes *sizes)
 {
-    const bool last = done + part->count == e->samples;
-    float     *f    = e->f[after] + done * e->d_L;
-    plm_tape_set_step(e->tape, 1); /* random ops draw as in the first step of a training, before and after */
-    const plm_val out = plm_graph_apply(e->net, plm_tape_input(e->tape, samples_of(e, part, sizes)));
+    float *f = e->f[after] + done * e->d_L;
     if (!plm_val_read(out, f, part->count * e->d_L)) return false;
     for (int64_t s = 0; s < part->count; s++) {
         const double norm = norm_of(f + s * e->d_L, e->d_L);
         sizes->f_rms += norm * norm;
         sizes->f_max = fmax(sizes->f_max, norm);
     }
+    if (!after) memcpy(e->label + done, part->y.data, (size_t)part->count * sizeof *e->label);
+    return true;
+}
+
+static bool run_part(plm_explain *e, bool after, const plm_batch *part, int64_t done, plm__sizes *sizes)
+{
+    const bool last = done + part->count == e->samples;
+    plm_tape_set_step(e->tape, e->step); /* random ops draw the same before and after */
+    const plm_val out = plm_graph_apply(e->net, plm_tape_input(e->tape, samples_of(e, part, sizes)));
+    if (!read_outputs(e, after, part, done, out, sizes)) return false;
     if (after) return true;
-    memcpy(e->label + done, part->y.data, (size_t)part->count * sizeof *e->label);
     plm_val loss = plm_loss_apply(e->desc.loss, out, part->y);
     if (part->count < e->samples) loss = plm_scale(loss, (double)part->count / (double)e->samples);
     return plm_backward_with(loss, &(plm_backward_desc){ .more = !last });
+}
+
+/* From sums of squares to roots of their means. */
+static void finish_sizes(const plm_explain *e, plm__sizes *sizes)
+{
+    sizes->x_rms = sqrt(sizes->x_rms / (double)e->samples);
+    sizes->f_rms = sqrt(sizes->f_rms / (double)e->samples);
 }
 
 bool plm__explain_run(plm_explain *e, bool after, plm__sizes *sizes)
@@ -63,9 +77,26 @@ bool plm__explain_run(plm_explain *e, bool after, plm__sizes *sizes)
         if (!ok) return false;
         done += part.count;
     }
-    sizes->x_rms = sqrt(sizes->x_rms / (double)e->samples);
-    sizes->f_rms = sqrt(sizes->f_rms / (double)e->samples);
+    finish_sizes(e, sizes);
     return e->ctx->status == PLM_OK;
+}
+
+bool plm__explain_take(plm_explain *e, const plm_batch *batch, plm_val out, plm__sizes *sizes)
+{
+    *sizes     = (plm__sizes){ 0 };
+    e->samples = batch->count;
+    samples_of(e, batch, sizes);
+    if (!read_outputs(e, false, batch, 0, out, sizes)) return false;
+    finish_sizes(e, sizes);
+    return true;
+}
+
+bool plm__explain_again(plm_explain *e, const plm_batch *batch)
+{
+    plm__sizes sizes = { 0 };
+    const bool ok    = run_part(e, true, batch, 0, &sizes);
+    plm_tape_reset(e->tape);
+    return ok;
 }
 
 /* The loss of one sample from its outputs, and d loss / d f into `slope` (NULL: not wanted). */

@@ -24,8 +24,12 @@ static bool copy_params(plm_explain *e, int what)
     return true;
 }
 
-/* Gradients must be read before the step, which uses them up. */
-static bool read_gradients(plm_explain *e)
+bool plm__explain_before(plm_explain *e)
+{
+    return plm__explain_measure(e) && copy_params(e, READ);
+}
+
+bool plm__explain_gradients(plm_explain *e)
 {
     float *at = e->grad;
     for (int i = 0; i < e->net->params; i++) {
@@ -159,18 +163,22 @@ static bool measure(plm_explain *e, const plm__sizes *sizes, plm_step_terms *t, 
     return true;
 }
 
+bool plm__explain_after(plm_explain *e, const plm_optimizer *o, const plm__sizes *sizes, bool keep,
+                        plm_step_terms *terms, plm_layer_step *layers)
+{
+    plm_step_terms t  = { .rate = plm_optimizer_info(o)->eta };
+    const bool     ok = measure(e, sizes, &t, layers) && copy_params(e, keep ? WRITE_STATISTICS : WRITE_ALL);
+    if (ok && terms) *terms = t;
+    return ok;
+}
+
 bool plm_explain_step(plm_explain *e, plm_optimizer *o, bool keep, plm_step_terms *terms, plm_layer_step *layers)
 {
-    plm_step_terms t = { 0 };
-    plm__sizes     sizes, sizes_after;
+    plm__sizes sizes, sizes_after;
     if (!e || e->ctx->status != PLM_OK) return false;
     if (!e->loader) return plm__fail(e->ctx, PLM_ERR_STATE, "plm_explain_step: the explanation has no data");
     if (!o) return plm__fail(e->ctx, PLM_ERR_ARGUMENT, "plm_explain_step: o is NULL");
-    if (!plm__explain_measure(e) || !copy_params(e, READ) || !plm__explain_run(e, false, &sizes) ||
-        !read_gradients(e) || !plm_optimizer_step(o) || !plm__explain_run(e, true, &sizes_after))
-        return false;
-    t.rate        = plm_optimizer_info(o)->eta;
-    const bool ok = measure(e, &sizes, &t, layers) && copy_params(e, keep ? WRITE_STATISTICS : WRITE_ALL);
-    if (ok && terms) *terms = t;
-    return ok;
+    return plm__explain_before(e) && plm__explain_run(e, false, &sizes) && plm__explain_gradients(e) &&
+           plm_optimizer_step(o) && plm__explain_run(e, true, &sizes_after) &&
+           plm__explain_after(e, o, &sizes, keep, terms, layers);
 }

@@ -103,7 +103,8 @@ static bool keep_row(const char *line, int64_t before, int64_t last, int64_t *nu
     return true;
 }
 
-bool plm__lines_cut(plm_ctx *ctx, plm__lines *l, const char *header, int64_t last, int64_t *rows, int64_t *number)
+bool plm__lines_cut(plm_ctx *ctx, plm__lines *l, const char *header, int64_t last, bool several, int64_t *rows,
+                    int64_t *number)
 {
     char line[4096];
     *rows   = 0;
@@ -116,7 +117,7 @@ bool plm__lines_cut(plm_ctx *ctx, plm__lines *l, const char *header, int64_t las
     if (!whole || length != strlen(header) || strncmp(line, header, length) != 0)
         return plm__fail(ctx, PLM_ERR_FORMAT, "%s does not begin with the line %s", l->path, header);
     off_t end = ftello(l->file);
-    while (fgets(line, sizeof line, l->file) && keep_row(line, *number, last, number)) {
+    while (fgets(line, sizeof line, l->file) && keep_row(line, several ? *number - 1 : *number, last, number)) {
         ++*rows;
         end = ftello(l->file);
     }

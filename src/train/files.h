@@ -29,8 +29,9 @@ bool plm__lines_flush(plm_ctx *ctx, plm__lines *l); /* others can read it */
 bool plm__lines_sync(plm_ctx *ctx, plm__lines *l);  /* it is on the disk  */
 bool plm__lines_close(plm_ctx *ctx, plm__lines *l); /* synced; not open: nothing */
 /* Leaves of an open file the first line, which must be `header` (what is left of one that was cut off, or none, is written
- * anew), and those after it that are whole and begin with a number up to `last`, each larger than the one before; whatever
- * follows is cut off.  *rows: how many those are; *number: the last one's, -1: none. */
-bool plm__lines_cut(plm_ctx *ctx, plm__lines *l, const char *header, int64_t last, int64_t *rows, int64_t *number);
+ * anew), and those after it that are whole and begin with a number up to `last`, each larger than the one before (or, with
+ * `several`, the same); whatever follows is cut off.  *rows: how many those are; *number: the last one's, -1: none. */
+bool plm__lines_cut(plm_ctx *ctx, plm__lines *l, const char *header, int64_t last, bool several, int64_t *rows,
+                    int64_t *number);
 
 #endif

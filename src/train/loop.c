@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "data/data.h"
+#include "train/explain.h"
 
 #define DEFAULT_EPOCHS 10
 #define DEFAULT_BATCH 128
@@ -76,7 +77,7 @@ static bool take_batch(plm__training *t, const plm_batch *batch, bool train)
     at->batches++;
     at->step += train;
     at->skipped += train && done == PLM__LEFT_OUT;
-    at->seconds += plm__seconds() - start;
+    at->seconds += plm__seconds() - start - t->watching;
     if (done == PLM__LEFT_OUT) return true;
     plm__score_add(&at->train, loss, acc, batch->count);
     range_add(&at->eta, info->eta, at->steps);
@@ -315,6 +316,9 @@ static bool check(plm_ctx *ctx, const plm_optimizer *opt, const plm_dataset *dat
         return plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_train: there is no on_nonfinite %d", (int)d->on_nonfinite);
     if (d->run && d->run->ctx != ctx)
         return plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_train: the run belongs to another context than the graph");
+    if (d->monitor && (d->monitor->o != opt || d->monitor->desc.loss != d->loss))
+        return plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_train: the monitor is of another %s",
+                         d->monitor->o != opt ? "optimiser" : "loss");
     if (!plm__schedule_check(ctx, opt, d)) return false;
     return (!d->test || plm__train_check(ctx, d->test, d->loss, "plm_train: test")) &&
            (!d->val || plm__train_check(ctx, d->val, d->loss, "plm_train: val"));

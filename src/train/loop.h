@@ -19,6 +19,7 @@ typedef struct {
     char          *recipe;     /* for checkpoints; NULL: there is no run                              */
     float         *statistics; /* batch norm's, before the step                                       */
     char           why[512];   /* the first step that was left out in this call                       */
+    double         watching;   /* seconds of this step that were the monitor's                         */
     bool           resumed;    /* from a checkpoint                                                   */
     bool           saved;      /* there is a checkpoint of where it stands                            */
     bool           stopped;    /* a callback said so                                                  */

@@ -74,8 +74,7 @@ static const char *ended(const plm_run *run)
     return run->finished ? "the run is finished" : "the run has failed";
 }
 
-/* ",x": nine digits give every float back; what does not exist is empty. */
-static void put(FILE *file, double x)
+void plm__run_put(FILE *file, double x)
 {
     if (isnan(x)) fputc(',', file);
     else fprintf(file, ",%.9g", x);
@@ -93,7 +92,7 @@ bool plm_run_epoch(plm_run *run, const plm_epoch *epoch)
     const size_t   cells  = sizeof row / sizeof *row - (run->with_val ? 0 : 2);
     const locale_t before = uselocale(run->c);
     fprintf(run->metrics.file, "%d", epoch->epoch);
-    for (size_t i = 0; i < cells; i++) put(run->metrics.file, row[i]);
+    for (size_t i = 0; i < cells; i++) plm__run_put(run->metrics.file, row[i]);
     fputc('\n', run->metrics.file);
     uselocale(before);
     return plm__lines_flush(run->ctx, &run->metrics);
@@ -108,7 +107,7 @@ bool plm_run_step(plm_run *run, const plm_step *step)
     const double   row[]  = { step->loss, step->acc, step->info->eta, step->info->G, step->info->update_mean };
     const locale_t before = uselocale(run->c);
     fprintf(run->steps.file, "%lld,%d", (long long)step->step, step->epoch);
-    for (size_t i = 0; i < sizeof row / sizeof *row; i++) put(run->steps.file, row[i]);
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) plm__run_put(run->steps.file, row[i]);
     fputc('\n', run->steps.file);
     uselocale(before);
     return !ferror(run->steps.file) || plm__io_error(run->ctx, "write", run->steps.path);
@@ -119,7 +118,9 @@ static bool finish(plm_run *run)
 {
     plm_ctx *ctx = run->ctx;
     char     parent[PATH_MAX];
-    if (!plm__lines_close(ctx, &run->steps) || !plm__lines_close(ctx, &run->metrics)) return false;
+    if (!plm__lines_close(ctx, &run->monitor) || !plm__lines_close(ctx, &run->steps) ||
+        !plm__lines_close(ctx, &run->metrics))
+        return false;
     if (!plm__sync_folder(ctx, run->partial)) return false;
     if (rename(run->partial, run->dir) != 0) return plm__io_error(ctx, "rename the finished run to", run->dir);
     parent_of(run->dir, parent);
@@ -152,6 +153,7 @@ void plm_run_free(plm_run *run)
     if (!run) return;
     if (run->metrics.file) fclose(run->metrics.file);
     if (run->steps.file) fclose(run->steps.file);
+    if (run->monitor.file) fclose(run->monitor.file);
     if (run->c) freelocale(run->c);
     plm__delete(run->ctx, run);
 }

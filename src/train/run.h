@@ -11,6 +11,11 @@
     "epoch,train_loss,train_acc,test_loss,test_acc,eta_mean,eta_min,eta_max,update_mean,update_min,update_max,seconds"
 #define PLM__METRICS_VAL ",val_loss,val_acc"
 #define PLM__STEPS "step,epoch,loss,acc,eta,G,update_mean"
+#define PLM__MONITOR_FILE "monitor.csv"
+#define PLM__MONITOR                                                                                            \
+    "step,epoch,layer,grad,grad_op,stable_rank,contribution,update,G,eta,rate,loss,change,linear,majorisation," \
+    "majorised,df_rms,df_max,df_theory"
+#define PLM__MONITOR_NETWORK "(network)"
 #define PLM__MODEL "model.safetensors"
 #define PLM__DIVERGED "diverged.txt"
 #define PLM__CHECKPOINT "checkpoint-" /* STEP.safetensors */
@@ -18,7 +23,9 @@
 struct plm_run {
     plm_ctx   *ctx;
     char       dir[PATH_MAX], partial[PATH_MAX];
-    plm__lines metrics, steps;
+    plm__lines metrics, steps, monitor;
+    int64_t    monitor_every; /* with a monitor: the steps between those that are measured */
+    int        monitor_rows;  /* of each of them */
     bool       with_val, finished;
     bool       resumed; /* goes on from its newest checkpoint */
     locale_t   c;       /* numbers have a point, whatever the program's language */
@@ -32,6 +39,13 @@ plm_run *plm__run_make(plm_ctx *ctx, const char *dir, bool with_val, bool either
 bool plm__run_configure(plm_run *run, const char *config);
 /* Takes the lock that a run in progress holds on its metrics.csv, which goes when the file is closed or the process ends. */
 bool plm__run_lock(plm_run *run);
+
+/* ",x": nine digits give every float back; what does not exist is empty. */
+void plm__run_put(FILE *file, double x);
+
+/* ------------------------------------------------------------------ run_monitor.c */
+
+bool plm__run_cut_monitor(plm_run *run, const plm_checkpoint *at); /* its rows up to the checkpoint, and all of them */
 
 /* ------------------------------------------------------------------ run_checkpoints.c */
 

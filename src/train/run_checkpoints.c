@@ -80,8 +80,9 @@ bool plm__run_save(plm_run *run, const plm_graph *net, const plm_optimizer *opt,
     if (run->ctx->status != PLM_OK) return false;
     if (!run->metrics.file) return plm__fail(run->ctx, PLM_ERR_STATE, "plm_train: the run has ended");
     return plm__lines_sync(run->ctx, &run->metrics) && plm__lines_sync(run->ctx, &run->steps) &&
-           path_of(run, at->step, path) && plm_checkpoint_save(path, net, opt, at, recipe) &&
-           plm__sync_folder(run->ctx, run->partial) && remove_old(run);
+           plm__lines_sync(run->ctx, &run->monitor) && path_of(run, at->step, path) &&
+           plm_checkpoint_save(path, net, opt, at, recipe) && plm__sync_folder(run->ctx, run->partial) &&
+           remove_old(run);
 }
 
 /* ------------------------------------------------------------------ going on */
@@ -118,14 +119,15 @@ static bool cut_rows(plm_run *run, bool from_start, const plm_checkpoint *at)
     plm_ctx   *ctx = run->ctx;
     int64_t    rows, last;
     const bool ok = plm__lines_cut(ctx, &run->metrics, run->with_val ? PLM__METRICS PLM__METRICS_VAL : PLM__METRICS,
-                                   from_start ? -1 : at->epoch, &rows, &last);
+                                   from_start ? -1 : at->epoch, false, &rows, &last);
     if (!ok) return false;
     if (!from_start && rows != at->epoch + 1)
         return plm__fail(ctx, PLM_ERR_FORMAT,
                          "%s has %" PRId64 " rows up to epoch %d, where the checkpoint is, expected %d",
                          run->metrics.path, rows, at->epoch, at->epoch + 1);
+    if (!plm__run_cut_monitor(run, at)) return false;
     if (!run->steps.file) return true;
-    if (!plm__lines_cut(ctx, &run->steps, PLM__STEPS, at->step, &rows, &last)) return false;
+    if (!plm__lines_cut(ctx, &run->steps, PLM__STEPS, at->step, false, &rows, &last)) return false;
     return rows == at->step - at->skipped ||
            plm__fail(ctx, PLM_ERR_FORMAT,
                      "%s has %" PRId64 " rows up to step %" PRId64 ", where the checkpoint is, expected %" PRId64,

@@ -87,7 +87,7 @@ static bool refuse_checkpoint(void *user, const char *name)
 
 static bool remove_ours(void *user, const char *name)
 {
-    static const char *const ours[] = { "config.json", "metrics.csv", "steps.csv",
+    static const char *const ours[] = { "config.json", "metrics.csv", "steps.csv",    PLM__MONITOR_FILE,
                                         PLM__MODEL,    PLM__DIVERGED, PLM__CHECKPOINT };
     const left_over         *l      = user;
     char                     path[PATH_MAX];

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "nn/nn.h"
+#include "train/explain.h"
 
 /* The statistics of parameter i of a graph; NULL: it is none. */
 static plm_param *statistic(const plm_graph *net, int i)
@@ -62,6 +63,17 @@ bool plm__say_where(const plm__training *t, bool in_step)
     return false;
 }
 
+/* The monitor's part, before the step or (out: NULL) after it, which is no time of the training. */
+static bool watch(plm__training *t, const plm_val *out, const plm_batch *batch)
+{
+    plm_monitor *m = t->desc.monitor;
+    if (!m) return true;
+    const double start = plm__seconds();
+    const bool   ok    = out ? plm_monitor_before(m, t->at.step + 1, *out, batch) : plm_monitor_after(m);
+    t->watching += plm__seconds() - start;
+    return ok;
+}
+
 static bool try_step(plm__training *t, const plm_batch *batch, bool change, double *loss, double *acc)
 {
     if (change) plm_tape_set_step(t->tape, (uint64_t)t->at.step + 1); /* whatever ran before */
@@ -69,7 +81,7 @@ static bool try_step(plm__training *t, const plm_batch *batch, bool change, doub
     const plm_val value = plm_loss_apply(t->desc.loss, out, batch->y);
     *loss               = (double)plm_val_item(value);
     *acc                = plm__score_accuracy(out, batch->y);
-    if (!plm_backward(value) || !plm__schedule_apply(t) ||
+    if (!plm_backward(value) || !plm__schedule_apply(t) || (change && !watch(t, &out, batch)) ||
         !(change ? plm_optimizer_step(t->opt) : plm_optimizer_probe(t->opt)))
         return false;
     plm_tape_reset(t->tape);
@@ -80,7 +92,8 @@ plm__outcome plm__train_step(plm__training *t, const plm_batch *batch, bool chan
 {
     const int64_t steps = plm_optimizer_info(t->opt)->step;
     plm__statistics_copy(t->net, t->statistics);
-    if (try_step(t, batch, change, loss, acc)) return PLM__TAKEN;
+    t->watching = 0;
+    if (try_step(t, batch, change, loss, acc) && (!change || watch(t, NULL, NULL))) return PLM__TAKEN;
     plm__say_where(t, true);
     if (t->ctx->status != PLM_ERR_NONFINITE || plm_optimizer_info(t->opt)->step != steps) return PLM__FAILED;
     plm__statistics_put_back(t->net, t->statistics);

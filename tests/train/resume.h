@@ -22,6 +22,7 @@ typedef struct {
     const char   *recipe;
     bool          without_test;
     uint64_t      seed;
+    int64_t       monitor; /* > 0: every so many steps are measured, into monitor.csv */
     plm_nonfinite on_nonfinite;
     plm_schedule  schedule;
     bool (*get)(void *user, plm_ctx *ctx, int64_t index, float *x, int64_t *label); /* NULL: digits    */
@@ -35,6 +36,7 @@ typedef struct {
     plm_dataset   *data, *test;
     plm_graph     *net;
     plm_optimizer *opt;
+    plm_monitor   *monitor;
     plm_run       *run;
     plm_epoch      last;
     plm_checkpoint from; /* of on_resume */
@@ -46,6 +48,7 @@ static inline bool job_step(void *user, const plm_step *step)
 {
     job *j = user;
     if (!plm_run_step(j->run, step)) return false;
+    if (j->monitor && !plm_run_monitored(j->run, j->monitor, step)) return false;
     if (step->step == j->r.fail_at) return plm_ctx_fail(j->ctx, PLM_ERR_STATE, "the power is gone");
     return step->step != j->r.stop_at;
 }
@@ -109,6 +112,8 @@ static inline bool job_run(job *j)
                       : r->opt == OPT_ADAM ? plm_adam_new(j->net, NULL)
                                            : plm_sgd_new(j->net, &(plm_sgd_desc){ .lr = 0.05, .momentum = 0.9 });
     j->run          = (r->resume ? plm_run_resume : plm_run_new)(j->ctx, r->dir, "{}", false, true);
+    if (r->monitor) j->monitor = plm_monitor_new(j->opt, &(plm_monitor_desc){ .every = r->monitor });
+    if (r->monitor && !plm_run_monitor(j->run, j->monitor)) return false;
     const plm_train_desc desc = { .epochs       = r->epochs,
                                   .batch        = 32,
                                   .test         = r->without_test ? NULL : j->test,
@@ -116,6 +121,7 @@ static inline bool job_run(job *j)
                                   .on_epoch     = job_epoch,
                                   .on_resume    = job_resume,
                                   .user         = j,
+                                  .monitor      = j->monitor,
                                   .run          = j->run,
                                   .save_epochs  = r->save_epochs,
                                   .save_steps   = r->save_steps,
@@ -129,6 +135,7 @@ static inline bool job_run(job *j)
 static inline void job_end(job *j)
 {
     plm_run_free(j->run);
+    plm_monitor_free(j->monitor);
     plm_optimizer_free(j->opt);
     plm_graph_free(j->net);
     plm_dataset_free(j->data);
@@ -198,8 +205,10 @@ static inline void drop_seconds(char *text)
 
 static inline void assert_same_runs(const char *a, const char *b)
 {
-    static const char *const names[] = { "model.safetensors", "metrics.csv", "steps.csv", "config.json" };
+    static const char *const names[] = { "model.safetensors", "metrics.csv", "steps.csv", "config.json",
+                                         "monitor.csv" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (i == 4 && !exists(in(a, names[i]))) continue;
         read_into(0, in(a, names[i]));
         read_into(1, in(b, names[i]));
         if (i == 1) {
