@@ -45,7 +45,7 @@ typedef struct {
         *save_every, *resume, *on_nonfinite;
     const char *formats, *what, *schedule;
     bool        report;
-    int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, seeds, threads;
+    int64_t     depth, width, size, val, batch, test_batch, epochs, steps, seed, seeds, threads, monitor;
     double      warmup, step_epochs, step_factor, lr, momentum, weight_decay, betas[2], eps, gain, clip_norm;
     bool        bias, affine, heuristics, nesterov, decay_weights_only, quiet, epoch_zero, log_steps, no_augment, json,
         profile, dry_run, extend, quick, step, theory, help;

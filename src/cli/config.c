@@ -85,6 +85,7 @@ static void add_settings(cJSON *into, const cli_settings *s)
     cJSON_AddNumberToObject(into, "seed", (double)s->seed);
     cJSON_AddBoolToObject(into, "epoch_zero", s->epoch_zero);
     cJSON_AddBoolToObject(into, "log_steps", s->log_steps);
+    cJSON_AddNumberToObject(into, "monitor", (double)s->monitor);
     add_text(into, "save_every", s->save_every);
     cJSON_AddStringToObject(into, "on_nonfinite", s->on_nonfinite);
 }
@@ -145,7 +146,8 @@ bool cli_config_agrees(const cli_settings *s, const cJSON *config, char *differs
 
 char *cli_facts(const cli_settings *s)
 {
-    static const char *const others[] = { "data", "epochs", "epoch_zero", "log_steps", "save_every", "on_nonfinite" };
+    static const char *const others[] = { "data",    "epochs",     "epoch_zero",  "log_steps",
+                                          "monitor", "save_every", "on_nonfinite" };
     char                    *text     = NULL;
     size_t                   size;
     FILE                    *lines    = open_memstream(&text, &size);

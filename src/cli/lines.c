@@ -11,9 +11,9 @@
 bool cli_key_is_setting(const char *key)
 {
     static const char *const others[] = {
-        "seed",    "data",   "threads",         "epoch_zero", "log_steps",   "samples",
-        "classes", "layers", "test_batch_size", "parameters", "plummet",     "onednn",
-        "isa",     "cpu",    "resumed",         "save_every", "on_nonfinite"
+        "seed",    "data",   "threads",         "epoch_zero", "log_steps",    "samples",
+        "classes", "layers", "test_batch_size", "parameters", "plummet",      "onednn",
+        "isa",     "cpu",    "resumed",         "save_every", "on_nonfinite", "monitor"
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcmp(key, others[i]) == 0) return false;

@@ -31,23 +31,28 @@ char *cli_value_text(const struct cJSON *value, char *text, size_t size);
 
 /* What is drawn of a line: a mean with a band. */
 typedef struct {
-    const char *name;   /* of the file: "loss" */
-    const char *title;  /* "Objective" */
-    const char *y_axis; /* "training loss (mean over the epoch)" */
-    cli_metric  mean, low, high;
+    const char *name;            /* of the file: "loss" */
+    const char *title;           /* "Objective" */
+    const char *y_axis;          /* "training loss (mean over the epoch)" */
+    int         mean, low, high; /* columns: cli_metric, or cli_monitor_column */
     bool        log_y;
-    bool        chance; /* a line at chance level */
+    bool        chance;  /* a line at chance level */
+    bool        monitor; /* over the measured steps, not over the epochs */
 } cli_curve;
-enum { CLI_CURVES = 5 };
-extern const cli_curve cli_curves[CLI_CURVES]; /* loss, train_acc, test_acc, eta, update */
+/* Loss, train_acc, test_acc, eta, update; then of monitors. */
+enum { CLI_CURVES = 5, CLI_MONITOR_CURVES = 6 };
+extern const cli_curve cli_curves[CLI_CURVES + CLI_MONITOR_CURVES];
 
 typedef struct {
-    double epoch, mean, low, high;
+    double epoch; /* or step */
+    double mean, low, high;
 } cli_point;
-/* The epochs in which every run of the line has a finite mean: mean over the runs, lowest low, highest high (of the mean
- * where there is none).  Into point[room]; their number.  The room that suffices: rows of the line's first run. */
+/* The epochs or steps in which every run of the line has a finite mean: mean over the runs, lowest low, highest high (of the
+ * mean where there is none).  Into point[room]; their number.  The room that suffices: rows of the line's first run. */
 int cli_line_points(const cli_line *line, const cli_curve *curve, cli_point *point, int room);
 int cli_line_room(const cli_line *line);
+/* Where a point stands: at its step; or at epoch + 1, so that the untrained network has a place on a log axis. */
+double cli_point_x(const cli_curve *curve, const cli_point *p);
 
 /* Colours with a contrast of at least 3 to white that the colour-blind tell apart (after Okabe & Ito 2008), then the same
  * with other dashes. */

@@ -83,7 +83,7 @@ static bool stands_elsewhere(const char *option)
 {
     static const char *const names[] = {
         "arch",    "depth", "width",           "dataset",    "optim",     "seed",       "data", "out",
-        "threads", "quiet", "test-batch-size", "epoch-zero", "log-steps", "save-every", "help"
+        "threads", "quiet", "test-batch-size", "epoch-zero", "log-steps", "save-every", "help", "monitor"
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(option, names[i]) == 0) return true;

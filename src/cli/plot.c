@@ -1,4 +1,4 @@
-/* plot.c: plummet plot: what runs did, epoch by epoch, as pictures with their data and scripts beside them. */
+/* plot.c: plummet plot: what runs did, epoch by epoch or step by step, as pictures with their data and scripts beside them. */
 #include "plot.h"
 
 #include "cli.h"
@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FEW 30 /* epochs that are marked one by one */
+#define FEW 30 /* points that are marked one by one */
 
 typedef struct {
     const char *name;
     int         first, panels; /* curves of the table */
 } figure;
-static const figure figures[] = { { "loss", 0, 1 }, { "acc", 1, 2 }, { "eta", 3, 1 }, { "update", 4, 1 } };
+static const figure figures[] = { { "loss", 0, 1 }, { "acc", 1, 2 },   { "eta", 3, 1 },    { "update", 4, 1 },
+                                  { "rank", 5, 1 }, { "share", 6, 1 }, { "layers", 7, 2 }, { "bound", 9, 2 } };
 enum { FIGURES = sizeof figures / sizeof *figures };
 
 /* The points of all lines of a figure's panels: [panel, line]. */
@@ -58,15 +59,15 @@ static void put_name(FILE *file, const char *panel, const char *label, const cha
     fprintf(file, "%s\"", end);
 }
 
-/* A row for every epoch of any line; what a line has not is empty. */
-static void put_rows(FILE *file, track *t, int count)
+/* A row for every epoch or step of any line; what a line has not is empty. */
+static void put_rows(FILE *file, const cli_curve *curve, track *t, int count)
 {
     for (;;) {
         double epoch = INFINITY;
         for (int i = 0; i < count; i++)
             if (t[i].at < t[i].count && t[i].point[t[i].at].epoch < epoch) epoch = t[i].point[t[i].at].epoch;
         if (isinf(epoch)) return;
-        fprintf(file, "%.15g", epoch + 1);
+        fprintf(file, "%.15g", cli_point_x(curve, &(cli_point){ .epoch = epoch }));
         for (int i = 0; i < count; i++) {
             const cli_point *p = t[i].at < t[i].count ? &t[i].point[t[i].at] : NULL;
             if (!p || p->epoch > epoch) {
@@ -87,7 +88,7 @@ static bool write_data(plm_ctx *ctx, const char *dir, const figure *f, const cli
     char    name[64];
     snprintf(name, sizeof name, "%s.csv", f->name);
     if (!cli_out_open(ctx, &out, dir, name)) return false;
-    fputs("epoch + 1", out.file);
+    fputs(curve[0]->monitor ? "step" : "epoch + 1", out.file);
     for (int i = 0; i < panels * lines->count; i++)
         for (int k = 0; k < 3; k++) {
             static const char *const ends[] = { "", " lowest", " highest" };
@@ -95,7 +96,7 @@ static bool write_data(plm_ctx *ctx, const char *dir, const figure *f, const cli
                      ends[k]);
         }
     fputc('\n', out.file);
-    put_rows(out.file, t, panels * lines->count);
+    put_rows(out.file, curve[0], t, panels * lines->count);
     return cli_out_close(&out, true);
 }
 
@@ -109,8 +110,9 @@ static void fit(cli_plot_look *look, int panel, const cli_lines *lines, const tr
         for (int k = 0; k < t[i].count; k++) {
             const cli_point *p = &t[i].point[k];
             if (p->mean > 0 && p->mean < smallest) smallest = p->mean;
-            if (p->epoch + 1 < look->least[panel]) look->least[panel] = p->epoch + 1;
-            if (p->epoch + 1 > look->most[panel]) look->most[panel] = p->epoch + 1;
+            const double x = cli_point_x(look->curve[panel], p);
+            if (x < look->least[panel]) look->least[panel] = x;
+            if (x > look->most[panel]) look->most[panel] = x;
             look->dots = look->dots && t[i].count <= FEW;
         }
     if (look->curve[panel]->log_y && isfinite(smallest)) look->floor[panel] = smallest / 10;
@@ -246,7 +248,7 @@ bool cli_plot(plm_ctx *ctx, const cli_settings *s, const char *const *inputs, in
             return plm_ctx_fail(ctx, PLM_ERR_IO, "the run folder's name is too long: %.100s...", inputs[0]);
         desc.dir = beside;
     }
-    const bool ok = cli_runs_read(ctx, inputs, count, false, &runs) &&
+    const bool ok = cli_runs_read(ctx, inputs, count, false, &runs) && cli_runs_read_monitors(ctx, &runs) &&
                     (!s->report || report(ctx, &runs, desc.dir, count == 1 ? inputs[0] : NULL)) &&
                     cli_plot_runs(ctx, &runs, &desc, &drawn);
     cli_runs_free(&runs);

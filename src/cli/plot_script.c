@@ -119,19 +119,23 @@ void cli_plot_script(FILE *file, const cli_lines *lines, const cli_plot_look *lo
 {
     fprintf(file, "# `gnuplot %s.gp` in this folder draws %s.csv again; change here what you like.\n", look->name,
             look->name);
-    fprintf(file, "# Bands: over the steps and seeds where there are several, lowest to highest.\n"
-                  "set datafile separator ','\n"
-                  "set encoding utf8\n"
-                  "set border 3 linecolor rgb '#444444'\n"
-                  "set tics nomirror out\n"
-                  "set grid xtics ytics linetype 1 linewidth 0.5 linecolor rgb '#cccccc'\n"
-                  "set samples 2\n"
-                  "set logscale x\n"
-                  "set xlabel 'epoch + 1 (1 is the untrained network)' noenhanced\n"
-                  "set ylabel noenhanced\n"
-                  "set title noenhanced\n"
-                  "set format y '%%g'\n\n"
-                  "do for [format in '");
+    const bool monitor = look->curve[0]->monitor;
+    fprintf(file, "# Bands: over the %s and seeds where there are several, lowest to highest%s.\n",
+            monitor ? "layers" : "steps", monitor ? ", or up to a bound" : "");
+    fprintf(file,
+            "set datafile separator ','\n"
+            "set encoding utf8\n"
+            "set border 3 linecolor rgb '#444444'\n"
+            "set tics nomirror out\n"
+            "set grid xtics ytics linetype 1 linewidth 0.5 linecolor rgb '#cccccc'\n"
+            "set samples 2\n"
+            "set logscale x\n"
+            "set xlabel '%s' noenhanced\n"
+            "set ylabel noenhanced\n"
+            "set title noenhanced\n"
+            "set format y '%%g'\n\n"
+            "do for [format in '",
+            monitor ? "step" : "epoch + 1 (1 is the untrained network)");
     for (const char *c = look->formats; *c; c++) fputc(*c == ',' ? ' ' : *c, file);
     fprintf(file, "'] {\n");
     put_sizes(file, lines, look);

@@ -209,6 +209,7 @@ void cli_run_free(cli_run *run)
     free(run->diverged);
     free(run->row);
     free(run->step);
+    free(run->monitor);
     cJSON_Delete(run->config);
     *run = (cli_run){ 0 };
 }

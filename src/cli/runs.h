@@ -11,6 +11,7 @@ struct cJSON;
 #define CLI_RUN_CONFIG "config.json"
 #define CLI_RUN_METRICS "metrics.csv"
 #define CLI_RUN_STEPS "steps.csv"
+#define CLI_RUN_MONITOR "monitor.csv"
 #define CLI_RUN_DIVERGED_FILE "diverged.txt"
 #define CLI_RUN_PARTIAL_END ".partial"
 
@@ -47,6 +48,29 @@ typedef enum {
     CLI_STEP_COLUMNS
 } cli_step_column;
 
+/* A measured step of monitor.csv: over its layers the mean, smallest and largest of a number, or what is one number of the
+ * network.  "To" is the bound of what stands before it, as a band: the smaller of the two, the larger; nan where it has none. */
+typedef enum {
+    CLI_MONITOR_STEP = 0,
+    CLI_MONITOR_RANK,
+    CLI_MONITOR_RANK_MIN,
+    CLI_MONITOR_RANK_MAX,
+    CLI_MONITOR_SHARE, /* of G */
+    CLI_MONITOR_SHARE_MIN,
+    CLI_MONITOR_SHARE_MAX,
+    CLI_MONITOR_UPDATE,
+    CLI_MONITOR_UPDATE_MIN,
+    CLI_MONITOR_UPDATE_MAX,
+    CLI_MONITOR_ETA,
+    CLI_MONITOR_CHANGE, /* of the loss */
+    CLI_MONITOR_CHANGE_MIN,
+    CLI_MONITOR_CHANGE_MAX,
+    CLI_MONITOR_DF, /* rms ||df|| */
+    CLI_MONITOR_DF_MIN,
+    CLI_MONITOR_DF_MAX,
+    CLI_MONITOR_COLUMNS
+} cli_monitor_column;
+
 /* Zeroed: none. */
 typedef struct {
     char         *dir;  /* where it was found, perhaps with .partial                                         */
@@ -59,6 +83,8 @@ typedef struct {
     bool    has_val;
     int64_t steps; /* 0 unless asked for                                                                */
     double (*step)[CLI_STEP_COLUMNS];
+    int monitored; /* 0 until cli_runs_read_monitors; steps strictly increase                                         */
+    double (*monitor)[CLI_MONITOR_COLUMNS];
 } cli_run;
 
 /* Reads the run folder `dir`, or dir.partial where there is no `dir`.  steps: steps.csv too (no such file: no steps).
@@ -91,5 +117,8 @@ typedef struct {
  * their names; a run that is there whole and as .partial counts once, whole.  PLM_ERR_IO: a folder without any. */
 bool cli_runs_read(plm_ctx *ctx, const char *const *dirs, int count, bool steps, cli_runs *runs);
 void cli_runs_free(cli_runs *runs);
+/* Their monitor.csv, where there is one; the last step of a run that is not whole only if all its rows are there.  Errors as of
+ * cli_run_read; what was read stays the runs'. */
+bool cli_runs_read_monitors(plm_ctx *ctx, cli_runs *runs);
 
 #endif

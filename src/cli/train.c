@@ -10,8 +10,9 @@ typedef struct {
     cli_data            data;
     plm_graph          *net;
     plm_optimizer      *opt;
-    plm_run            *run;   /* NULL: without --out */
-    const cli_watch    *watch; /* NULL: a training that shows itself */
+    plm_monitor        *monitor; /* NULL: without --monitor */
+    plm_run            *run;     /* NULL: without --out */
+    const cli_watch    *watch;   /* NULL: a training that shows itself */
     cli_progress        progress;
     plm_epoch           last;
     int64_t             step; /* seen last, or resumed at */
@@ -24,6 +25,7 @@ static bool on_step(void *user, const plm_step *step)
     else cli_progress_step(&j->progress, step);
     j->step = step->step;
     if (j->run && j->settings->log_steps && !plm_run_step(j->run, step)) return false;
+    if (j->run && j->monitor && !plm_run_monitored(j->run, j->monitor, step)) return false;
     return !cli_signalled();
 }
 
@@ -60,8 +62,11 @@ static bool build(job *j, plm_ctx *ctx, const plm_arch *arch)
     plm_graph_set_classes(j->net, names, classes);
     free(names);
     if (plm_dataset_normalization(train)) plm_graph_set_normalization(j->net, plm_dataset_normalization(train));
-    j->opt = cli_optimizer_new(j->net, j->settings, 0);
-    return j->opt;
+    const cli_settings *s = j->settings;
+    j->opt                = cli_optimizer_new(j->net, s, 0);
+    if (j->opt && s->monitor)
+        j->monitor = plm_monitor_new(j->opt, &(plm_monitor_desc){ .loss = cli_loss(s), .every = s->monitor });
+    return j->opt && (j->monitor || !s->monitor);
 }
 
 static bool open_run(job *j, plm_ctx *ctx)
@@ -73,7 +78,7 @@ static bool open_run(job *j, plm_ctx *ctx)
     if (config)
         j->run = (goes_on ? plm_run_resume : plm_run_new)(ctx, s->out, config, j->data.val != NULL, s->log_steps);
     free(config);
-    return j->run;
+    return j->run && (!j->monitor || plm_run_monitor(j->run, j->monitor));
 }
 
 static void print_start(const job *j)
@@ -160,6 +165,7 @@ static bool train(job *j, plm_ctx *ctx)
                                     .on_resume  = on_resume,
                                     .user       = j,
                                     .run        = j->run,
+                                    .monitor    = j->monitor,
                                     .recipe     = recipe,
                                     .on_nonfinite =
                                        strcmp(s->on_nonfinite, "skip") == 0 ? PLM_NONFINITE_SKIP : PLM_NONFINITE_STOP };
@@ -196,6 +202,7 @@ bool cli_train_check(const cli_settings *s, const plm_cli_extra *extra)
 {
     if (!cli_dataset_check(s, true) || !cli_optimizer_check(s) || !cli_schedule_check(s)) return false;
     if (s->log_steps && !s->out) return cli_usage_error("--log-steps needs --out, the folder for steps.csv");
+    if (s->monitor && !s->out) return cli_usage_error("--monitor needs --out, the folder for monitor.csv");
     int     epochs;
     int64_t steps;
     if (s->save_every && !s->out) return cli_usage_error("--save-every needs --out, the folder for checkpoints");
@@ -209,6 +216,7 @@ bool cli_train_run(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *ext
     job        j  = { .settings = s, .watch = watch };
     const bool ok = work(&j, ctx, arch);
     plm_run_free(j.run);
+    plm_monitor_free(j.monitor);
     plm_optimizer_free(j.opt);
     plm_graph_free(j.net);
     cli_dataset_close(&j.data);

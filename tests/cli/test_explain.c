@@ -75,13 +75,42 @@ static void test_architecture(void **state)
     cJSON_Delete(o);
 }
 
+/* The row of the first step of training in monitor.csv says the same; the last of its cells are empty. */
+static void check_monitor(const char *dir, const cJSON *o)
+{
+    static char text[1 << 14];
+    char        path[1100];
+    snprintf(path, sizeof path, "%s/monitor.csv", dir);
+    slurp(path, text, sizeof text);
+    const char *row = strchr(text, '\n') + 1;
+    double      x[11];
+    for (int k = 0; k < 4; k++, row = strchr(row, '\n') + 1) {
+        const cJSON *l = at(o, "layers", k);
+        assert_int_equal(sscanf(row, "1,1,\"%*[^\"]\",%lf,%lf,%lf,%lf,%lf,,,,,,,,,,,\n", x, x + 1, x + 2, x + 3, x + 4),
+                         5);
+        assert_close(x[0], number(l, "grad"), 0, 1e-6);
+        assert_close(x[1], number(l, "grad_op"), 0, 1e-6);
+        assert_close(x[2], number(l, "stable_rank"), 0, 1e-6);
+        assert_close(x[3], number(l, "contribution"), 0, 1e-6);
+        assert_close(x[4], number(l, "update"), 0, 1e-6);
+    }
+    assert_int_equal(sscanf(row, "1,1,\"(network)\",,,,,,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf,%lf", x, x + 1, x + 2,
+                            x + 3, x + 4, x + 5, x + 6, x + 7, x + 8, x + 9, x + 10),
+                     11);
+    static const char *const lines[] = { "G",      "eta",    "eta",          "loss",
+                                         "change", "linear", "majorisation", "majorised",
+                                         "df_rms", "df_max", "trust_theory" };
+    for (int i = 0; i < 11; i++) assert_close(x[i], line(o, lines[i]), 0, i == 2 ? 1e-5 : 1e-6);
+}
+
 /* The same batch, G and eta as the first step of training; and the layers' terms add up. */
 static void test_step(void **state)
 {
     char dir[1024], text[1 << 12], path[1100];
     (void)state;
     snprintf(dir, sizeof dir, "%s", test_path("first"));
-    assert_int_equal(run("train --depth 4 --width 24 --seed 3 --epochs 1 --quiet --log-steps --out %s", dir), 0);
+    assert_int_equal(
+        run("train --depth 4 --width 24 --seed 3 --epochs 1 --quiet --log-steps --monitor 5 --out %s", dir), 0);
     snprintf(path, sizeof path, "%s/steps.csv", dir);
     slurp(path, text, sizeof text);
     double loss, acc, eta, G, update;
@@ -92,6 +121,7 @@ static void test_step(void **state)
     assert_close(number(o, "eta"), eta, 0, 1e-4);
     assert_close(line(o, "loss"), loss, 0, 1e-4);
     assert_close(number(o, "samples"), 128, 0, 0);
+    check_monitor(dir, o);
     double sum = 0, mean = 0, linear = 0;
     for (int k = 0; k < 4; k++) {
         const cJSON *l = at(o, "layers", k);

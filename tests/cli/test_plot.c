@@ -191,6 +191,93 @@ static void test_files(void **state)
     assert_int_not_equal(access(path_in(dir, "plots/loss.csv.partial"), F_OK), 0);
 }
 
+#define MONITOR "step,epoch,layer,stable_rank,contribution,update,G,eta,change,majorisation,df_rms,df_theory\n"
+#define STEP_1 \
+    "1,1,\"a, \"\"b\"\"\",2,0.5,0.01,,,,,,\n1,1,c,4,1.5,0.03,,,,,,\n1,1,(network),,,,2,0.7,-0.3,-0.1,0.5,0.9\n"
+#define STEP_11 "11,2,a,,0,0,,,,,,\n11,2,frozen,,,,,,,,,\n11,2,(network),,,,0,0,0.1,,0.2,\n"
+
+/* The layers of a measured step are a mean with a band; the network's change has a band up to its bound. */
+static void test_monitor(void **state)
+{
+    plm_ctx  *ctx = *state;
+    cli_runs  runs;
+    cli_lines lines;
+    cli_point p[8];
+    char      dir[1024];
+    snprintf(dir, sizeof dir, "%s", make_known_run("monitored", "agd", 0, 0, 1, 0.5, 2));
+    write_text(path_in(dir, "monitor.csv"), MONITOR STEP_1 STEP_11);
+    assert_true(cli_runs_read(ctx, &(const char *){ dir }, 1, false, &runs));
+    assert_true(cli_runs_read_monitors(ctx, &runs));
+    assert_true(cli_lines_new(ctx, &runs, &lines));
+    static const double want[CLI_MONITOR_CURVES][4] = { { 1, 3, 2, 4 },          { 1, 0.5, 0.25, 0.75 },
+                                                        { 2, 0.02, 0.01, 0.03 }, { 2, 0.7, 0.7, 0.7 },
+                                                        { 2, -0.3, -0.3, -0.1 }, { 2, 0.5, 0.5, 0.9 } };
+    for (int i = 0; i < CLI_MONITOR_CURVES; i++) {
+        const cli_curve *curve = &cli_curves[CLI_CURVES + i];
+        assert_int_equal(cli_line_points(&lines.line[0], curve, p, 8), want[i][0]);
+        assert_close(cli_point_x(curve, &p[0]), 1, 0, 0);
+        assert_close(p[0].mean, want[i][1], 0, 1e-12);
+        assert_close(p[0].low, want[i][2], 0, 1e-12);
+        assert_close(p[0].high, want[i][3], 0, 1e-12);
+    }
+    assert_int_equal(cli_line_points(&lines.line[0], &cli_curves[9], p, 8), 2);
+    assert_close(p[1].epoch, 11, 0, 0);
+    assert_close(p[1].high, 0.1, 0, 0);                                         /* no bound, no band */
+    assert_int_equal(cli_line_points(&lines.line[0], &cli_curves[0], p, 8), 2); /* epochs are what they were */
+    cli_lines_free(&lines);
+    cli_runs_free(&runs);
+
+    static char text[1 << 18];
+    assert_int_equal(run("plot %s --format svg", dir), 0);
+    assert_string_equal(err, "");
+    assert_non_null(strstr(out, "/monitored/plots/bound.svg\n"));
+    slurp(path_in(dir, "plots/layers.csv"), text, sizeof text);
+    assert_string_equal(text, "step,\"step: agd\",\"step: agd lowest\",\"step: agd highest\",\"automatic: agd\","
+                              "\"automatic: agd lowest\",\"automatic: agd highest\"\n"
+                              "1,0.02,0.01,0.03,0.7,0.7,0.7\n11,0,0,0,0,0,0\n");
+    slurp(path_in(dir, "plots/rank.svg"), text, sizeof text);
+    assert_non_null(strstr(text, "Stable rank of the gradient"));
+    assert_non_null(strstr(text, ">step<"));
+    slurp(path_in(dir, "plots/share.gp"), text, sizeof text);
+    assert_non_null(strstr(text, "set xlabel 'step' noenhanced\n"));
+    slurp(path_in(dir, "plots/loss.gp"), text, sizeof text);
+    assert_non_null(strstr(text, "set xlabel 'epoch + 1 (1 is the untrained network)' noenhanced\n"));
+}
+
+static void test_wrong_monitors(void **state)
+{
+    plm_ctx                 *ctx = *state;
+    cli_runs                 runs;
+    char                     dir[1024];
+    static const char *const texts[][2] = {
+        { "step,layer\n", "monitor.csv has no column stable_rank" },
+        { MONITOR "0,1,(network),,,,1,1,1,1,1,1\n", "monitor.csv, line 2: step is 0, expected a whole number above 0" },
+        { MONITOR "1,1,a,,,,,,,,,\n2,1,(network),,,,1,1,1,1,1,1\n", "monitor.csv, line 3: step is 2" },
+        { MONITOR STEP_1 STEP_1, "monitor.csv, line 5: step is 1, expected a whole number above 1" },
+        { MONITOR "1,1,a,high,,,,,,,,\n", "monitor.csv, line 2: stable_rank is \"high\", expected a number" },
+        { MONITOR STEP_1 "2,1", "monitor.csv: its last line is cut off" },
+    };
+    snprintf(dir, sizeof dir, "%s", make_known_run("wrong", "agd", 0, 0, 1, 0.5, 2));
+    assert_true(cli_runs_read(ctx, &(const char *){ dir }, 1, false, &runs));
+    assert_true(cli_runs_read_monitors(ctx, &runs)); /* there is none */
+    assert_int_equal(runs.run[0].monitored, 0);
+    cli_runs_free(&runs);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        write_text(path_in(dir, "monitor.csv"), texts[i][0]);
+        assert_true(cli_runs_read(ctx, &(const char *){ dir }, 1, false, &runs));
+        assert_false(cli_runs_read_monitors(ctx, &runs));
+        assert_error(ctx, PLM_ERR_FORMAT, texts[i][1]);
+        cli_runs_free(&runs);
+    }
+    /* Of a run that goes on, a step whose rows are not all there does not count. */
+    snprintf(dir, sizeof dir, "%s", make_known_run("wrong2.partial", "agd", 0, 0, 1, 0.5, 2));
+    write_text(path_in(dir, "monitor.csv"), MONITOR STEP_1 "11,2,a,1,1,1,,,,,,\n11,2");
+    assert_true(cli_runs_read(ctx, &(const char *){ dir }, 1, false, &runs));
+    assert_true(cli_runs_read_monitors(ctx, &runs));
+    assert_int_equal(runs.run[0].monitored, 1);
+    cli_runs_free(&runs);
+}
+
 /* Names that mean something to gnuplot, to csv or to a shell are only names. */
 static void test_hostile_names(void **state)
 {
@@ -283,8 +370,9 @@ static bool plot_grid(plm_ctx *ctx, void *user)
 {
     cli_runs   runs;
     bool       drawn = true;
-    const bool ok    = cli_runs_read(ctx, &(const char *){ user }, 1, false, &runs) &&
-                    cli_plot_runs(ctx, &runs, &(cli_plot_desc){ .dir = user, .quiet = true, .what = "loss" }, &drawn);
+    const bool ok =
+        cli_runs_read(ctx, &(const char *){ user }, 1, false, &runs) && cli_runs_read_monitors(ctx, &runs) &&
+        cli_plot_runs(ctx, &runs, &(cli_plot_desc){ .dir = user, .quiet = true, .what = "loss,rank" }, &drawn);
     cli_runs_free(&runs);
     return ok;
 }
@@ -293,6 +381,9 @@ static void test_out_of_memory(void **state)
 {
     char dir[1024], path[4096];
     snprintf(dir, sizeof dir, "%s", known_grid("memory"));
+    write_text(path_in(dir, "a0/monitor.csv"), MONITOR STEP_1);
+    write_text(path_in(dir, "c0/monitor.csv"), MONITOR STEP_1);
+    write_text(path_in(dir, "c1/monitor.csv"), MONITOR STEP_1);
     snprintf(path, sizeof path, "%s", getenv("PATH") ? getenv("PATH") : "");
     setenv("PATH", "/nowhere", 1);
     each_allocation_fails(*state, plot_grid, dir);
@@ -305,6 +396,8 @@ int main(void)
         ctx_test(test_lines),
         ctx_test(test_common),
         ctx_test(test_unfinished),
+        ctx_test(test_monitor),
+        ctx_test(test_wrong_monitors),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_hostile_names),

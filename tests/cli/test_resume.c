@@ -103,15 +103,16 @@ static void assert_same_model(const char *a, const char *b)
     fclose(file[1]);
 }
 
-/* metrics.csv but for the seconds, and steps.csv. */
+/* metrics.csv but for the seconds, steps.csv and, if there is one, monitor.csv. */
 static void assert_same_rows(const char *a, const char *b)
 {
     char command[8192];
     snprintf(
         command, sizeof command,
         "cut -d, -f1-11,13- '%s/metrics.csv' >'%s/rows' && cut -d, -f1-11,13- '%s/metrics.csv' | cmp - '%s/rows' && "
-        "rm '%s/rows' && cmp '%s/steps.csv' '%s/steps.csv'",
-        a, a, b, a, a, a, b);
+        "rm '%s/rows' && cmp '%s/steps.csv' '%s/steps.csv' && "
+        "{ ! test -e '%s/monitor.csv' || cmp '%s/monitor.csv' '%s/monitor.csv'; }",
+        a, a, b, a, a, a, b, a, a, b);
     assert_int_equal(system(command), 0);
 }
 
@@ -169,7 +170,8 @@ static void test_fcn(void **state)
     (void)state;
     for (int i = 0; i < 3; i++) {
         char settings[256];
-        snprintf(settings, sizeof settings, "--depth 3 --width 24 --epochs " EPOCHS " --val 100 %s", optimisers[i]);
+        snprintf(settings, sizeof settings, "--depth 3 --width 24 --epochs " EPOCHS " --val 100 --monitor 5 %s",
+                 optimisers[i]);
         stop_three_times(settings, "7s", "metrics.csv", 5, 6);
         assert_non_null(strstr(out, "epoch " EPOCHS "/" EPOCHS));
     }

@@ -124,6 +124,29 @@ static void test_config(void **state)
     cJSON_Delete(c);
 }
 
+/* Steps 1, 12, 23 and 34 of 36, four rows each. */
+static void test_monitor(void **state)
+{
+    (void)state;
+    char dir[1024], begin[64];
+    int  line = 0;
+    dir_of(dir, "monitor");
+    assert_int_equal(run("train " SMALL "--optim adam --monitor 11 --quiet --out %s", dir), 0);
+    assert_string_equal(err, "");
+    slurp(in(dir, "monitor.csv"), text, sizeof text);
+    assert_int_equal(strncmp(text, "step,epoch,layer,grad,grad_op,stable_rank,contribution,update,G,", 64), 0);
+    for (char *at = strchr(text, '\n') + 1; *at; at = strchr(at, '\n') + 1, line++) {
+        const int   step    = 1 + 11 * (line / 4);
+        const char *names[] = { "initial", "layers.0", "final", "(network)" };
+        snprintf(begin, sizeof begin, "%d,%d,\"%s\",", step, 1 + (step - 1) / 12, names[line % 4]);
+        assert_int_equal(strncmp(at, begin, strlen(begin)), 0);
+    }
+    assert_int_equal(line, 4 * 4);
+    assert_non_null(strstr(text, ",0.001,")); /* Adam's rate; what is AGD's alone is empty */
+    slurp(in(dir, "config.json"), text, sizeof text);
+    assert_non_null(strstr(text, "\"monitor\":\t11"));
+}
+
 /* Two processes with one seed, with and without what only looks on. */
 static size_t read_bytes(const char *path, char bytes[1 << 16])
 {
@@ -137,7 +160,7 @@ static size_t read_bytes(const char *path, char bytes[1 << 16])
 static void test_same_bytes(void **state)
 {
     (void)state;
-    static const char *const how[] = { "--seed 9", "--seed 9 --epoch-zero --log-steps --test-batch-size 7",
+    static const char *const how[] = { "--seed 9", "--seed 9 --epoch-zero --log-steps --test-batch-size 7 --monitor 4",
                                        "--seed 10" };
     static char              model[3][1 << 16];
     size_t                   size[3];
@@ -342,6 +365,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run_folder),
         cmocka_unit_test(test_config),
+        cmocka_unit_test(test_monitor),
         cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_same_bytes_without_evaluation),
         cmocka_unit_test(test_quiet),

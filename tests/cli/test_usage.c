@@ -93,6 +93,8 @@ static const misuse wrong_usage[] = {
     { "inspect --weights x.safetensors --bias", "--bias does not go with --weights" },
     { "train --gain 0", "--gain is \"0\"" },
     { "train --log-steps", "--log-steps needs --out" },
+    { "train --monitor 5", "--monitor needs --out, the folder for monitor.csv" },
+    { "train --monitor -1", "--monitor" },
     { "train --steps 3", "train has no option --steps" },
     { "inspect --format xml", "--format is \"xml\", expected one of table|json|dot" },
     { "inspect --weights x.safetensors --depth 3", "--depth does not go with --weights" },

@@ -1,12 +1,13 @@
-/* fuzz_runs.c: run folders.  The input's parts between bytes of 0x1e are config.json, metrics.csv, steps.csv and the sentence
- * of a run that diverged; an empty part is a file that is not there, the first byte says whether the folder is whole. */
+/* fuzz_runs.c: run folders.  The input's parts between bytes of 0x1e are config.json, metrics.csv, steps.csv, the sentence
+ * of a run that diverged and monitor.csv; an empty part is a file that is not there, the first byte says whether the folder is whole. */
 #include "fuzz.h"
 #include "runs.h"
 
 #include <math.h>
 #include <unistd.h>
 
-static const char *const names[] = { CLI_RUN_CONFIG, CLI_RUN_METRICS, CLI_RUN_STEPS, CLI_RUN_DIVERGED_FILE };
+static const char *const names[] = { CLI_RUN_CONFIG, CLI_RUN_METRICS, CLI_RUN_STEPS, CLI_RUN_DIVERGED_FILE,
+                                     CLI_RUN_MONITOR };
 enum { FILES = sizeof names / sizeof *names };
 
 static void check_run(const cli_run *r)
@@ -33,6 +34,9 @@ static void read_run(const char *dir, bool steps, size_t size)
     const bool ok = cli_run_read(ctx, dir, steps, &run);
     fuzz_require(ok == (plm_ctx_status(ctx) == PLM_OK));
     if (ok) check_run(&run);
+    if (ok && cli_runs_read_monitors(ctx, &(cli_runs){ &run, 1 }))
+        for (int i = 0; i < run.monitored; i++)
+            fuzz_require(run.monitor[i][CLI_MONITOR_STEP] > (i ? run.monitor[i - 1][CLI_MONITOR_STEP] : 0));
     cli_run_free(&run);
     fuzz_ctx_free(ctx, 1 << PLM_ERR_FORMAT | 1 << PLM_ERR_IO);
 }
