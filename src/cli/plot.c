@@ -100,22 +100,29 @@ static bool write_data(plm_ctx *ctx, const char *dir, const figure *f, const cli
     return cli_out_close(&out, true);
 }
 
+#define MOST \
+    1e9 /* a log axis shows so many times its smallest number, so that what died out does not press the rest together */
+
 /* Axes that hold every point of a panel. */
 static void fit(cli_plot_look *look, int panel, const cli_lines *lines, const track *t)
 {
-    double smallest    = INFINITY; /* of the positive means */
+    double smallest = INFINITY, lowest = INFINITY; /* of the positive means; of these and their bands */
     look->least[panel] = INFINITY;
     look->most[panel]  = 0;
     for (int i = 0; i < lines->count; i++)
         for (int k = 0; k < t[i].count; k++) {
             const cli_point *p = &t[i].point[k];
             if (p->mean > 0 && p->mean < smallest) smallest = p->mean;
+            if (p->low > 0 && p->low < lowest) lowest = p->low;
+            if (isfinite(p->high) && p->high > look->top[panel]) look->top[panel] = p->high;
             const double x = cli_point_x(look->curve[panel], p);
             if (x < look->least[panel]) look->least[panel] = x;
             if (x > look->most[panel]) look->most[panel] = x;
             look->dots = look->dots && t[i].count <= FEW;
         }
-    if (look->curve[panel]->log_y && isfinite(smallest)) look->floor[panel] = smallest / 10;
+    if (!look->curve[panel]->log_y || isinf(smallest)) return;
+    look->floor[panel]  = fmax(smallest / 10, look->top[panel] / MOST);
+    look->bottom[panel] = fmax(fmin(lowest, smallest), look->floor[panel]);
 }
 
 static bool write_script(plm_ctx *ctx, const char *dir, const cli_lines *lines, const cli_plot_look *look)

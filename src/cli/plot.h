@@ -32,6 +32,7 @@ typedef struct {
     int                     curves;
     const char             *formats, *title;
     double                  floor[2];          /* on a log axis smaller values are drawn here; 0: the axis is linear */
+    double                  bottom[2], top[2]; /* of what is drawn on a log axis */
     double                  least[2], most[2]; /* of epoch + 1 or step */
     bool                    dots;              /* few points: each is marked */
 } cli_plot_look;

@@ -73,6 +73,26 @@ static void put_line(FILE *file, const cli_plot_look *look, int column, int i, c
     fputs(last ? "\n" : ", \\\n", file);
 }
 
+/* An axis as high as what is drawn, with enough numbers on it: 1 to 9 or 1, 2, 5 of each decade where there are few decades. */
+static void put_log_y(FILE *file, double bottom, double top)
+{
+    const double low = bottom / 1.1, high = top * 1.1;
+    fprintf(file, "\n    set logscale y; set yrange [%.3g:%.3g]\n    set ytics ", low, high);
+    if (high / low > 1000) {
+        fprintf(file, "autofreq\n");
+        return;
+    }
+    char before = '(';
+    for (double decade = pow(10, floor(log10(low))); decade <= high; decade *= 10)
+        for (int n = 1; n <= 9; n++) {
+            const bool shown = n == 1 || n == 2 || n == 5 || high / low < 10;
+            if (!shown || n * decade < low || n * decade > high) continue;
+            fprintf(file, "%c%.3g", before, n * decade);
+            before = ',';
+        }
+    fprintf(file, ")\n");
+}
+
 /* 1, 2, 5, 10 ...: few decades would leave an axis with two numbers. */
 static void put_epochs(FILE *file, double most)
 {
@@ -93,10 +113,12 @@ static void put_panel(FILE *file, const cli_lines *lines, const cli_plot_look *l
     put_text(file, curve->title);
     fprintf(file, "\n    set ylabel ");
     put_text(file, curve->y_axis);
-    if (look->floor[panel] > 0)
-        fprintf(file, "\n    set logscale y; set yrange [*:*]\n    up(y) = y > %.3g ? y : %.3g\n", look->floor[panel],
-                look->floor[panel]);
-    else fprintf(file, "\n    unset logscale y; set yrange [%s]\n    up(y) = y\n", curve->chance ? "0:1" : "*:*");
+    if (look->floor[panel] > 0) {
+        put_log_y(file, look->bottom[panel], look->top[panel]);
+        fprintf(file, "    up(y) = y > %.3g ? y : %.3g\n", look->floor[panel], look->floor[panel]);
+    } else
+        fprintf(file, "\n    unset logscale y; set yrange [%s]; set ytics autofreq\n    up(y) = y\n",
+                curve->chance ? "0:1" : "*:*");
     if (look->least[panel] < look->most[panel])
         fprintf(file, "    set xrange [%.9g:%.9g]\n", look->least[panel], look->most[panel]);
     else fprintf(file, "    set xrange [%.9g:%.9g]\n", look->least[panel] / 2, look->most[panel] * 2);

@@ -100,8 +100,10 @@ static bool write_script(plm_ctx *ctx, const sweep *s, const char *dir)
     if (!cli_out_open(ctx, &out, dir, "rates.gp")) return false;
     fprintf(out.file, "# `gnuplot rates.gp` in this folder draws rates.csv again; change here what you like.\n"
                       "# Bars: over the seeds, lowest to highest.\n"
-                      "set datafile separator ','\nset border 3\nset tics nomirror out\nset grid\n"
-                      "set logscale x\nset format x '10^{%%L}'\nset yrange [0:1]\nset xlabel 'learning rate'\n"
+                      "set datafile separator ','\nset border 3 linecolor rgb '#444444'\nset tics nomirror out\n"
+                      "set grid xtics ytics linetype 1 linewidth 0.5 linecolor rgb '#cccccc'\n"
+                      "set logscale x\nset autoscale xfix\nset offsets graph 0.02, graph 0.02, 0, 0\nset format x "
+                      "'10^{%%L}'\nset yrange [0:1]\nset xlabel 'learning rate'\n"
                       "set ylabel 'test accuracy after the last epoch'\nset key outside right top noenhanced\n");
     for (int f = 0; f < 2; f++) {
         fprintf(out.file, "set terminal %s\nset output 'rates.%s'\nplot \\\n", sizes[f], f ? "png" : "svg");

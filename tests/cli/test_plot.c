@@ -238,6 +238,8 @@ static void test_monitor(void **state)
     slurp(path_in(dir, "plots/rank.svg"), text, sizeof text);
     assert_non_null(strstr(text, "Stable rank of the gradient"));
     assert_non_null(strstr(text, ">step<"));
+    slurp(path_in(dir, "plots/rank.gp"), text, sizeof text); /* 2 to 4: logarithmic, but not from 1 to 10 */
+    assert_non_null(strstr(text, "set logscale y; set yrange [1.82:4.4]\n    set ytics (2,3,4)\n"));
     slurp(path_in(dir, "plots/share.gp"), text, sizeof text);
     assert_non_null(strstr(text, "set xlabel 'step' noenhanced\n"));
     slurp(path_in(dir, "plots/loss.gp"), text, sizeof text);
