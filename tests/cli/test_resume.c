@@ -106,7 +106,7 @@ static void assert_same_model(const char *a, const char *b)
 /* metrics.csv but for the seconds, steps.csv and, if there is one, monitor.csv. */
 static void assert_same_rows(const char *a, const char *b)
 {
-    char command[8192];
+    char command[12000]; /* ten names */
     snprintf(
         command, sizeof command,
         "cut -d, -f1-11,13- '%s/metrics.csv' >'%s/rows' && cut -d, -f1-11,13- '%s/metrics.csv' | cmp - '%s/rows' && "
