@@ -83,11 +83,11 @@ static void put_log_y(FILE *file, double bottom, double top)
         return;
     }
     char before = '(';
-    for (double decade = pow(10, floor(log10(low))); decade <= high; decade *= 10)
+    for (int k = (int)floor(log10(low)); k <= log10(high); k++)
         for (int n = 1; n <= 9; n++) {
-            const bool shown = n == 1 || n == 2 || n == 5 || high / low < 10;
-            if (!shown || n * decade < low || n * decade > high) continue;
-            fprintf(file, "%c%.3g", before, n * decade);
+            const double x = n * pow(10, k);
+            if (x < low || x > high || (n != 1 && n != 2 && n != 5 && high / low >= 10)) continue;
+            fprintf(file, "%c%.3g", before, x);
             before = ',';
         }
     fprintf(file, ")\n");
