@@ -40,8 +40,8 @@ static plm__problem conv_problem(void)
 {
     return (plm__problem){ .primitive = PLM__CONV2D,
                            .src       = plm__layout_any(plm_shape_of(2, 12, 9, 7)),
-                           .weights   = plm__layout_any(plm_shape_of(17, 12, 3, 3)),
-                           .dst       = plm__layout_any(plm_shape_of(2, 17, 9, 7)),
+                           .weights   = plm__layout_any(plm_shape_of(16, 12, 3, 3)),
+                           .dst       = plm__layout_any(plm_shape_of(2, 16, 9, 7)),
                            .stride    = 1,
                            .pad       = 1,
                            .bias      = 1 };
