@@ -44,11 +44,16 @@ plm_ctx *fuzz_ctx_new(size_t most)
     return ctx;
 }
 
+static unsigned long refused;      /* files */
+static bool          file_refused; /* the newest of them */
+
 void fuzz_check_error(const plm_ctx *ctx, unsigned statuses)
 {
     const plm_status status  = plm_ctx_status(ctx);
     const char      *message = plm_ctx_error(ctx);
     if (status == PLM_OK) return;
+    refused += !file_refused;
+    file_refused = true;
     if (!(statuses >> status & 1)) fprintf(stderr, "%s error: %s\n", plm_status_name(status), message);
     fuzz_require(statuses >> status & 1);
     fuzz_require(*message);
@@ -76,7 +81,9 @@ static int remove_entry(const char *path, const struct stat *info, int type, str
 
 static void remove_home(void)
 {
-    if (getpid() == owner) nftw(home, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    if (getpid() != owner) return;
+    nftw(home, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    fprintf(stderr, "stat::refused_files: %lu\n", refused); /* as libFuzzer says its figures */
 }
 
 /* Paths once made stay: few targets have more than two. */
@@ -103,6 +110,7 @@ const char *fuzz_file(const char *name, const void *data, size_t size)
     const char *path = path_of(name);
     FILE       *file = fopen(path, "wb");
     fuzz_require(file);
+    if (data) file_refused = false;
     fuzz_require(size == 0 || fwrite(data, 1, size, file) == size);
     fuzz_require(fclose(file) == 0);
     return path;
