@@ -192,9 +192,9 @@ PLM_API bool plm_bench(plm_graph *net, plm_optimizer *opt, const plm_bench_desc 
  * replaced, unless it has checkpoints. */
 PLM_API plm_run *plm_run_new(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
 /* Opens DIR.partial (`dir` is either name), so that plm_train takes it up at its newest checkpoint; a finished DIR becomes
- * DIR.partial again, to be given more epochs.  metrics.csv, steps.csv and monitor.csv keep the rows up to the checkpoint.  The
- * last three arguments as when it was new; config: NULL keeps the file.  Errors: no such run, both of them there, in use,
- * finished without a checkpoint. */
+ * DIR.partial again, to be given more epochs.  metrics.csv, steps.csv and monitor.csv keep the rows up to the checkpoint.  All
+ * that happens when the run goes on: one that plm_train refuses is as it was.  The last three arguments as when it was new;
+ * config: NULL keeps the file.  Errors: no such run, both of them there, in use, finished without a checkpoint. */
 PLM_API plm_run *plm_run_resume(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
 PLM_API bool     plm_run_has_checkpoint(const char *dir);                            /* DIR.partial, that is */
 PLM_API bool     plm_run_epoch(plm_run *run, const plm_epoch *epoch) PLM_MUST_CHECK; /* one row, flushed */

@@ -210,28 +210,16 @@ static bool write_recipe(plm__training *t, const plm_dataset *data)
     return t->ctx->status == PLM_OK;
 }
 
-typedef struct {
-    plm__training *training;
-    bool           from_checkpoint;
-} listener;
-
-static void told(void *user, const plm_resumed *from)
-{
-    listener            *l = user;
-    const plm_train_desc d = l->training->desc;
-    l->from_checkpoint     = from->path != NULL;
-    if (d.on_resume) d.on_resume(d.user, from);
-}
-
+/* Nothing in the run's folder changes before it is certain that the training can go on. */
 static bool take_up(plm__training *t, const plm_dataset *data)
 {
-    listener l = { .training = t };
+    const plm_checkpoint *at = &t->at;
+    plm__found            found;
     if (!t->desc.run) return true;
     if (!write_recipe(t, data)) return false;
     if (!t->desc.run->resumed) return true;
-    if (!plm__run_take_up(t->desc.run, t->net, t->opt, &t->at, t->recipe, told, &l)) return false;
-    const plm_checkpoint *at = &t->at;
-    t->resumed = t->saved = l.from_checkpoint;
+    if (!plm__run_find(t->desc.run, t->net, t->opt, &t->at, t->recipe, &found)) return false;
+    t->resumed = t->saved = !found.from_start;
     if (at->epoch > t->desc.epochs || (at->epoch == t->desc.epochs && at->batches > 0))
         return plm__fail(t->ctx, PLM_ERR_ARGUMENT,
                          "plm_train: %d epochs are asked for, the run has %d and %" PRId64 " steps of the next",
@@ -241,7 +229,7 @@ static bool take_up(plm__training *t, const plm_dataset *data)
                          "plm_train: the checkpoint is of step %" PRId64 " after %d epochs of %" PRId64
                          " steps and %" PRId64 " more",
                          at->step, at->epoch, t->steps_per_epoch, at->batches);
-    return true;
+    return plm__run_take_up(t->desc.run, at, &found, t->desc.on_resume, t->desc.user);
 }
 
 /* ------------------------------------------------------------------ plm_train */

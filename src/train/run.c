@@ -61,6 +61,11 @@ bool plm__run_configure(plm_run *run, const char *config)
     return false;
 }
 
+bool plm__run_ready(plm_run *run)
+{
+    return run && run->ctx->status == PLM_OK && (!run->waits || plm__run_go_on(run));
+}
+
 bool plm__run_lock(plm_run *run)
 {
     if (flock(fileno(run->metrics.file), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
@@ -82,7 +87,7 @@ void plm__run_put(FILE *file, double x)
 
 bool plm_run_epoch(plm_run *run, const plm_epoch *epoch)
 {
-    if (!run || run->ctx->status != PLM_OK) return false;
+    if (!plm__run_ready(run)) return false;
     if (!epoch || !run->metrics.file)
         return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_epoch: %s", epoch ? ended(run) : "epoch is NULL");
     const double   row[]  = { epoch->train.loss, epoch->train.acc,  epoch->test.loss, epoch->test.acc,
@@ -100,7 +105,7 @@ bool plm_run_epoch(plm_run *run, const plm_epoch *epoch)
 
 bool plm_run_step(plm_run *run, const plm_step *step)
 {
-    if (!run || run->ctx->status != PLM_OK) return false;
+    if (!plm__run_ready(run)) return false;
     if (!step || !run->steps.file)
         return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_step: %s",
                          step ? "the run was made without steps, or has ended" : "step is NULL");
@@ -130,7 +135,7 @@ static bool finish(plm_run *run)
 
 bool plm_run_finish(plm_run *run, plm_graph *net)
 {
-    if (!run || run->ctx->status != PLM_OK) return false;
+    if (!plm__run_ready(run)) return false;
     char path[PATH_MAX];
     if (!net || !run->metrics.file)
         return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_finish: %s", net ? ended(run) : "net is NULL");
@@ -139,7 +144,7 @@ bool plm_run_finish(plm_run *run, plm_graph *net)
 
 bool plm_run_diverged(plm_run *run, const char *why)
 {
-    if (!run || run->ctx->status != PLM_OK) return false;
+    if (!plm__run_ready(run)) return false;
     plm__lines note = { 0 };
     if (!why || !run->metrics.file)
         return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_diverged: %s", why ? ended(run) : "why is NULL");
@@ -155,5 +160,6 @@ void plm_run_free(plm_run *run)
     if (run->steps.file) fclose(run->steps.file);
     if (run->monitor.file) fclose(run->monitor.file);
     if (run->c) freelocale(run->c);
+    plm__delete(run->ctx, run->config);
     plm__delete(run->ctx, run);
 }

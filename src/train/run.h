@@ -26,8 +26,10 @@ struct plm_run {
     plm__lines metrics, steps, monitor;
     int64_t    monitor_every; /* with a monitor: the steps between those that are measured */
     int        monitor_rows;  /* of each of them */
-    bool       with_val, finished;
+    bool       with_val, with_steps, finished;
     bool       resumed; /* goes on from its newest checkpoint */
+    bool       waits;   /* has been resumed and is as it was: `partial` is its folder, whatever its name */
+    char      *config;  /* which it gets when it goes on; NULL: keeps its own */
     locale_t   c;       /* numbers have a point, whatever the program's language */
 };
 
@@ -37,6 +39,8 @@ struct plm_run {
 plm_run *plm__run_make(plm_ctx *ctx, const char *dir, bool with_val, bool either, const char *call);
 /* config.json, written beside and renamed. */
 bool plm__run_configure(plm_run *run, const char *config);
+/* May it be written into?  A run that waits goes on before the first time. */
+bool plm__run_ready(plm_run *run);
 /* Takes the lock that a run in progress holds on its metrics.csv, which goes when the file is closed or the process ends. */
 bool plm__run_lock(plm_run *run);
 
@@ -54,9 +58,20 @@ bool plm__checkpoint_name(const char *name, int64_t *step);
 /* Everything that has been written is put on the disk, then a checkpoint; the last two are kept. */
 bool plm__run_save(plm_run *run, const plm_graph *net, const plm_optimizer *opt, const plm_checkpoint *at,
                    const char *recipe);
-/* In a resumed run: the newest checkpoint that can be used goes into network, optimiser and *at; rows after it are cut off;
- * those that cannot be used get a name of their own, NAME.damaged.  Without any checkpoint *at is zero. */
-bool plm__run_take_up(plm_run *run, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe,
+/* Which checkpoint a resumed run goes on from. */
+typedef struct {
+    bool from_start;                                 /* there is none                                                */
+    char passed_over[sizeof((plm_ctx *)0)->message]; /* "", or why the newest could not be used */
+} plm__found;
+/* The newest checkpoint that can be used goes into network, optimiser and *at, without any *at is zero.  The folder stays. */
+bool plm__run_find(plm_run *run, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe,
+                   plm__found *found);
+/* The run goes on there: rows after it are cut off, and checkpoints that could not be used called NAME.damaged. */
+bool plm__run_take_up(plm_run *run, const plm_checkpoint *at, const plm__found *found,
                       void (*told)(void *user, const plm_resumed *from), void *user);
+
+/* ------------------------------------------------------------------ run_resume.c */
+
+bool plm__run_go_on(plm_run *run); /* the first change to a run that waits */
 
 #endif

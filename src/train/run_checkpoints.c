@@ -28,11 +28,11 @@ typedef struct {
     plm_ctx *ctx;
     int64_t *step;
     int      count, capacity;
-} found;
+} steps;
 
 static bool note(void *user, const char *name)
 {
-    found  *f = user;
+    steps  *f = user;
     int64_t step;
     if (!plm__checkpoint_name(name, &step)) return true;
     if (!plm__grow(f->ctx, &f->step, &f->capacity, f->count + 1, sizeof *f->step, "a list of checkpoints"))
@@ -47,9 +47,9 @@ static int newest_first(const void *a, const void *b)
     return (l < r) - (l > r);
 }
 
-static bool list(plm_run *run, found *f)
+static bool list(plm_run *run, steps *f)
 {
-    *f = (found){ .ctx = run->ctx };
+    *f = (steps){ .ctx = run->ctx };
     if (!plm__each_entry(run->ctx, run->partial, note, f)) return false;
     if (f->count > 0) qsort(f->step, (size_t)f->count, sizeof *f->step, newest_first);
     return true;
@@ -64,7 +64,7 @@ static bool path_of(const plm_run *run, int64_t step, char path[PATH_MAX])
 
 static bool remove_old(plm_run *run)
 {
-    found f;
+    steps f;
     char  path[PATH_MAX];
     bool  ok = list(run, &f);
     for (int i = KEPT; ok && i < f.count; i++)
@@ -134,27 +134,49 @@ static bool cut_rows(plm_run *run, bool from_start, const plm_checkpoint *at)
                      run->steps.path, rows, at->step, at->step - at->skipped);
 }
 
-bool plm__run_take_up(plm_run *run, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe,
-                      void (*told)(void *user, const plm_resumed *from), void *user)
+bool plm__run_find(plm_run *run, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe,
+                   plm__found *found)
 {
     plm_ctx   *ctx    = run->ctx;
     plm_status status = PLM_OK;
-    char       why[sizeof ctx->message], next[sizeof ctx->message], path[PATH_MAX] = "";
-    found      f;
+    char       next[sizeof ctx->message];
+    steps      f;
     int        i  = 0;
     bool       ok = list(run, &f);
     *at           = (plm_checkpoint){ 0 };
-    while (ok && i < f.count && !try(run, f.step[i], net, opt, at, recipe, &status, i == 0 ? why : next)) {
+    *found        = (plm__found){ .from_start = f.count == 0 };
+    while (ok && i < f.count &&
+           !try(run, f.step[i], net, opt, at, recipe, &status, i == 0 ? found->passed_over : next)) {
         ok = status != PLM_ERR_MEMORY && status != PLM_ERR_ENGINE;
-        if (!ok) plm__fail(ctx, status, "%s", i == 0 ? why : next);
+        if (!ok) plm__fail(ctx, status, "%s", i == 0 ? found->passed_over : next);
         i++;
     }
     if (ok && i > 0 && i == f.count)
-        ok = plm__fail(ctx, status, "%s%s", why, i > 1 ? "; the one before cannot be used either" : "");
-    for (int k = 0; ok && k < i; k++) ok = set_aside(run, f.step[k]);
-    ok = ok && (f.count == 0 || path_of(run, f.step[i], path)) && cut_rows(run, f.count == 0, at);
-    if (ok && told)
-        told(user, &(plm_resumed){ .at = at, .path = *path ? path : NULL, .passed_over = i > 0 ? why : NULL });
+        ok = plm__fail(ctx, status, "%s%s", found->passed_over, i > 1 ? "; the one before cannot be used either" : "");
     plm__delete(ctx, f.step);
-    return ok && ctx->status == PLM_OK;
+    return ok;
+}
+
+static bool set_aside_after(plm_run *run, const plm_checkpoint *at)
+{
+    steps f;
+    bool  ok = list(run, &f);
+    for (int i = 0; ok && i < f.count && f.step[i] > at->step; i++) ok = set_aside(run, f.step[i]);
+    plm__delete(run->ctx, f.step);
+    return ok;
+}
+
+bool plm__run_take_up(plm_run *run, const plm_checkpoint *at, const plm__found *found,
+                      void (*told)(void *user, const plm_resumed *from), void *user)
+{
+    const bool from_start = found->from_start;
+    char       path[PATH_MAX];
+    if (!plm__run_ready(run) || !set_aside_after(run, at) || !path_of(run, at->step, path) ||
+        !cut_rows(run, from_start, at))
+        return false;
+    if (told)
+        told(user, &(plm_resumed){ .at          = at,
+                                   .path        = from_start ? NULL : path,
+                                   .passed_over = *found->passed_over ? found->passed_over : NULL });
+    return run->ctx->status == PLM_OK;
 }

@@ -53,13 +53,14 @@ static void put_rows(FILE *file, const plm_step *step, const plm_monitor *m, con
 bool plm_run_monitor(plm_run *run, const plm_monitor *m)
 {
     if (!run || run->ctx->status != PLM_OK) return false;
-    if (!m || !run->metrics.file || run->monitor.file)
+    if (!m || !run->metrics.file || run->monitor_rows)
         return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_monitor: %s",
                          !m                  ? "m is NULL"
-                         : run->monitor.file ? "the run has a monitor already"
+                         : run->metrics.file ? "the run has a monitor already"
                                              : "the run has ended");
     run->monitor_every = m->desc.every;
     run->monitor_rows  = m->row.layers + 1;
+    if (run->waits) return true;
     if (run->resumed) return plm__lines_open(run->ctx, &run->monitor, run->partial, PLM__MONITOR_FILE);
     if (!plm__lines_create(run->ctx, &run->monitor, run->partial, PLM__MONITOR_FILE)) return false;
     fprintf(run->monitor.file, PLM__MONITOR "\n");
@@ -68,7 +69,7 @@ bool plm_run_monitor(plm_run *run, const plm_monitor *m)
 
 bool plm_run_monitored(plm_run *run, const plm_monitor *m, const plm_step *step)
 {
-    if (!run || run->ctx->status != PLM_OK) return false;
+    if (!plm__run_ready(run)) return false;
     if (!step || !run->monitor.file)
         return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_monitored: %s",
                          step ? "the run has no monitor, or has ended" : "step is NULL");

@@ -30,7 +30,7 @@ bool plm_run_has_checkpoint(const char *dir)
     return dir && snprintf(path, sizeof path, "%s.partial", dir) < PATH_MAX && has_checkpoint(path);
 }
 
-/* A finished run becomes an unfinished one again. */
+/* Where is it?  A finished run keeps its name until it goes on. */
 static bool find(plm_run *run)
 {
     const bool whole = is_folder(run->dir), partial = is_folder(run->partial);
@@ -43,8 +43,19 @@ static bool find(plm_run *run)
     if (whole && !has_checkpoint(run->dir))
         return plm__fail(run->ctx, PLM_ERR_STATE, "the run %s is finished and has no checkpoint to go on from",
                          run->dir);
-    return partial || rename(run->dir, run->partial) == 0 ||
-           plm__io_error(run->ctx, "rename the finished run", run->dir);
+    if (whole) strcpy(run->partial, run->dir);
+    return true;
+}
+
+/* A finished run becomes an unfinished one again. */
+static bool rename_back(plm_run *run)
+{
+    char partial[PATH_MAX];
+    if (strcmp(run->partial, run->dir) != 0) return true;
+    if (!plm__join(run->ctx, partial, run->dir, ".partial")) return false;
+    if (rename(run->dir, partial) != 0) return plm__io_error(run->ctx, "rename the finished run", run->dir);
+    strcpy(run->partial, partial);
+    return plm__join(run->ctx, run->metrics.path, run->partial, "metrics.csv");
 }
 
 /* Removes what a process that died was about to write, and what said that the run had ended in nan. */
@@ -61,12 +72,23 @@ static bool remove_stale(void *user, const char *name)
             (unlink(path) == 0 || plm__io_error(run->ctx, "remove", path)));
 }
 
-static bool open_files(plm_run *run, const char *config, bool with_steps)
+bool plm__run_go_on(plm_run *run)
 {
     plm_ctx *ctx = run->ctx;
-    return plm__lines_open(ctx, &run->metrics, run->partial, "metrics.csv") && plm__run_lock(run) &&
-           plm__each_entry(ctx, run->partial, remove_stale, run) && (!config || plm__run_configure(run, config)) &&
-           (!with_steps || plm__lines_open(ctx, &run->steps, run->partial, "steps.csv"));
+    if (!rename_back(run) || !plm__each_entry(ctx, run->partial, remove_stale, run) ||
+        (run->config && !plm__run_configure(run, run->config)) ||
+        (run->with_steps && !run->steps.file && !plm__lines_open(ctx, &run->steps, run->partial, "steps.csv")) ||
+        (run->monitor_rows && !plm__lines_open(ctx, &run->monitor, run->partial, PLM__MONITOR_FILE)))
+        return false;
+    run->waits = false;
+    return true;
+}
+
+static bool keep(plm_run *run, const char *config)
+{
+    if (!config) return true;
+    run->config = plm__new(run->ctx, strlen(config) + 1, "a run folder");
+    return run->config && strcpy(run->config, config);
 }
 
 plm_run *plm_run_resume(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps)
@@ -77,8 +99,12 @@ plm_run *plm_run_resume(plm_ctx *ctx, const char *dir, const char *config, bool 
         return NULL;
     }
     plm_run *run = plm__run_make(ctx, dir, with_val, true, "plm_run_resume");
-    if (run) run->resumed = true;
-    if (run && find(run) && open_files(run, config, with_steps)) return run;
+    if (!run) return NULL;
+    run->resumed = run->waits = true;
+    run->with_steps           = with_steps;
+    if (find(run) && plm__lines_open(ctx, &run->metrics, run->partial, "metrics.csv") && plm__run_lock(run) &&
+        keep(run, config))
+        return run;
     plm_run_free(run);
     return NULL;
 }

@@ -16,10 +16,10 @@ typedef struct {
     int           epochs, save_epochs;
     int64_t       save_steps;
     bool          resume;
-    int64_t       stop_at;    /* > 0: on_step says false there                                          */
-    int64_t       fail_at;    /* > 0: on_step fails there, as a process that dies                       */
-    int           stop_epoch; /* > 0: on_epoch says false there                                       */
-    const char   *recipe;
+    int64_t       stop_at;         /* > 0: on_step says false there                                          */
+    int64_t       fail_at;         /* > 0: on_step fails there, as a process that dies                       */
+    int           stop_epoch;      /* > 0: on_epoch says false there                                       */
+    const char   *recipe, *config; /* config: NULL: {} */
     bool          without_test;
     uint64_t      seed;
     int64_t       monitor; /* > 0: every so many steps are measured, into monitor.csv */
@@ -111,7 +111,7 @@ static inline bool job_run(job *j)
     j->opt          = r->opt == OPT_AGD    ? plm_agd_new(j->net, NULL)
                       : r->opt == OPT_ADAM ? plm_adam_new(j->net, NULL)
                                            : plm_sgd_new(j->net, &(plm_sgd_desc){ .lr = 0.05, .momentum = 0.9 });
-    j->run          = (r->resume ? plm_run_resume : plm_run_new)(j->ctx, r->dir, "{}", false, true);
+    j->run = (r->resume ? plm_run_resume : plm_run_new)(j->ctx, r->dir, r->config ? r->config : "{}", false, true);
     if (r->monitor) j->monitor = plm_monitor_new(j->opt, &(plm_monitor_desc){ .every = r->monitor });
     if (r->monitor && !plm_run_monitor(j->run, j->monitor)) return false;
     const plm_train_desc desc = { .epochs       = r->epochs,

@@ -274,6 +274,51 @@ static void test_another_training(void **state)
     job_done(r);
 }
 
+/* Says no, and the folder is file by file what it was. */
+static void refused_untouched(recipe r, const char *path, plm_status status, const char *part)
+{
+    char copy[1024], command[8192];
+    snprintf(copy, sizeof copy, "%s", test_path("copy"));
+    snprintf(command, sizeof command, "rm -rf '%s' && cp -r '%s' '%s'", copy, path, copy);
+    assert_int_equal(system(command), 0);
+    refused(r, status, part);
+    snprintf(command, sizeof command, "diff -r '%s' '%s'", copy, path);
+    assert_int_equal(system(command), 0);
+}
+
+static void test_refused_changes_nothing(void **state)
+{
+    (void)state;
+    name_dirs("same", "same.partial");
+    const recipe first = { .dir = dir[0], .opt = OPT_SGD, .epochs = 3, .save_epochs = 1, .recipe = "net a" };
+    recipe       r     = first;
+    job_done(r);
+    r.resume = true;
+    r.config = "{\"epochs\":2}";
+    r.epochs = 2;
+    refused_untouched(r, dir[0], PLM_ERR_ARGUMENT, "plm_train: 2 epochs are asked for, the run has 3 and 0 steps");
+    r.recipe = "net b";
+    refused_untouched(r, dir[0], PLM_ERR_STATE, "is of another training: there \"net a\", here \"net b\"");
+    assert_false(exists(dir[1]));
+
+    name_dirs("half", "half.partial");
+    r            = first;
+    r.dir        = dir[0];
+    r.save_steps = 3;
+    r.fail_at    = 14;
+    job_done(r); /* with rows after its last checkpoint, the newest of which is damaged */
+    flip(in(dir[1], "checkpoint-12.safetensors"));
+    r.resume  = true;
+    r.fail_at = 0;
+    r.config  = "{\"epochs\":1}";
+    r.epochs  = 1;
+    refused_untouched(r, dir[1], PLM_ERR_ARGUMENT, "plm_train: 1 epochs are asked for, the run has 2 and 0 steps");
+    r.epochs = 3;
+    job_done(r);
+    read_into(0, in(dir[0], "config.json"));
+    assert_string_equal(file_text[0], "{\"epochs\":1}\n");
+}
+
 /* ------------------------------------------------------------------ rows */
 
 static void append(const char *path, const char *text)
@@ -397,11 +442,17 @@ static void test_allocations_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits),          cmocka_unit_test(test_every_step),
-        cmocka_unit_test(test_more_epochs),        cmocka_unit_test(test_last_two_kept),
-        cmocka_unit_test(test_falls_back),         cmocka_unit_test(test_none_usable),
-        cmocka_unit_test(test_another_training),   cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_from_the_beginning), ctx_test(test_no_run),
+        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_every_step),
+        cmocka_unit_test(test_more_epochs),
+        cmocka_unit_test(test_last_two_kept),
+        cmocka_unit_test(test_falls_back),
+        cmocka_unit_test(test_none_usable),
+        cmocka_unit_test(test_another_training),
+        cmocka_unit_test(test_refused_changes_nothing),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_from_the_beginning),
+        ctx_test(test_no_run),
         cmocka_unit_test(test_allocations_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
