@@ -75,8 +75,8 @@ static bool resolve(plm_optimizer *o, const void *desc, bool *reinit)
 static bool set_up(plm_optimizer *o, const void *desc)
 {
     bool reinit;
-    if (!resolve(o, desc, &reinit) || !plm__graph_freeze(o->graph) ||
-        !plm__graph_draw(o->graph, o->kind->init, reinit) || !plm__entries_new(o) || !find_active(o))
+    if (!resolve(o, desc, &reinit) || !plm__graph_freeze(o->graph) || !plm__entries_new(o) || !find_active(o) ||
+        !plm__graph_draw(o->graph, o->kind->init, reinit))
         return false;
     o->info = (plm_step_info){ .eta       = (double)NAN,
                                .G         = (double)NAN,

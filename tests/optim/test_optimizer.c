@@ -213,6 +213,28 @@ static void test_nothing_to_train(void **state)
     small_compare(s, 0);
 }
 
+/* One that is refused draws nothing: the next draws its own scheme, and weights that were there stay. */
+static void test_refused_draws_nothing(void **state)
+{
+    small *s = *state;
+    s->g     = small_network(s->ctx, 4, true);
+    s->h     = small_network(s->ctx, 4, true);
+    assert_null(plm_agd_new(s->g, NULL));
+    assert_error(s->ctx, PLM_ERR_ARGUMENT, "agd: first.bias is a bias");
+    assert_false(plm_graph_initialized(s->g));
+    s->o = sgd(s->g);
+    assert_true(plm_graph_init(s->h, PLM_INIT_PYTORCH));
+    small_begin(s);
+    for (int i = 0; i < s->params; i++) {
+        const int64_t n = s->start[i + 1] - s->start[i];
+        assert_true(plm_param_read(plm_graph_param(s->h, i), s->buffer, n));
+        assert_all_close(s->buffer, s->w + s->start[i], n, 0);
+    }
+    assert_null(plm_agd_new(s->g, &(plm_agd_desc){ .reinit = true }));
+    assert_error(s->ctx, PLM_ERR_ARGUMENT, "agd: first.bias is a bias");
+    small_compare(s, 0);
+}
+
 /* Numbers that a float cannot hold, and a step that leaves what a float can hold. */
 static void test_steps_that_would_spoil_weights(void **state)
 {
@@ -256,6 +278,7 @@ int main(void)
         small_test(test_report_of_updates),
         small_test(test_bytes_of_state),
         small_test(test_nothing_to_train),
+        small_test(test_refused_draws_nothing),
         small_test(test_steps_that_would_spoil_weights),
         cmocka_unit_test(test_no_optimiser),
     };
