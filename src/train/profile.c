@@ -13,8 +13,9 @@ static bool same(const plm__profile_entry *e, const char *op, const char *node)
 
 static void note_forward(plm__profile *p, const char *op, const char *node, double seconds)
 {
-    const int i = p->at++;
+    const int i = p->at;
     if (i == p->entries && !plm__grow(p->ctx, &p->entry, &p->capacity, i + 1, sizeof *p->entry, "a profile")) return;
+    p->at++;
     if (i == p->entries) p->entry[p->entries++] = (plm__profile_entry){ .op = op, .node = node };
     p->entry[i].forward += seconds;
     p->entry[i].done = false;

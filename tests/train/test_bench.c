@@ -47,6 +47,35 @@ static void test_profile(void **state)
     plm_graph_free(net);
 }
 
+/* The k-th allocation fails, of a benchmark whose network has its memory already. */
+static void test_allocations_fail(void **state)
+{
+    (void)state;
+    test_allocator       a   = { .fail_at = -1 };
+    plm_ctx             *ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 1, .allocator = test_allocator_make(&a) });
+    plm_graph           *net = digits_net(ctx, true);
+    plm_optimizer       *agd = plm_agd_new(net, NULL);
+    plm_bench_result     r;
+    seen                 s        = { 0 };
+    int64_t              failures = 0;
+    bool                 reached  = true;
+    const plm_bench_desc d        = { .batch = 16, .steps = 1, .on_op = note, .user = &s };
+    assert_true(plm_bench(net, agd, &d, &r));
+    for (; reached; failures++) {
+        a.fail_at     = a.calls + failures;
+        const bool ok = plm_bench(net, agd, &d, &r); /* or the pool has found other memory */
+        reached       = a.calls > a.fail_at;
+        assert_true(ok || reached);
+        assert_int_equal(plm_ctx_status(ctx), ok ? PLM_OK : PLM_ERR_MEMORY);
+        plm_ctx_clear(ctx);
+    }
+    assert_true(failures > 3);
+    plm_optimizer_free(agd);
+    plm_graph_free(net);
+    plm_ctx_free(ctx);
+    assert_int_equal(a.outstanding, 0);
+}
+
 static void test_bad_arguments(void **state)
 {
     plm_ctx         *ctx = *state;
@@ -71,6 +100,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ctx_test(test_result),
         ctx_test(test_profile),
+        cmocka_unit_test(test_allocations_fail),
         ctx_test(test_bad_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
