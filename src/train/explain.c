@@ -153,7 +153,8 @@ static bool make_samples(plm_explain *e)
         return plm__fail(e->ctx, PLM_ERR_ARGUMENT, "plm_explain_new: %s has numbers as targets, expected classes",
                          plm_dataset_name(d->data));
     const int64_t count = plm_dataset_count(d->data);
-    e->samples          = d->full || d->batch > count ? count : d->batch;
+    if (d->batch > count) d->batch = count;
+    e->samples = d->full ? count : d->batch;
     /* The order of plm_train's first epoch; all samples need no order. */
     e->loader =
         plm_loader_new(d->data, &(plm_loader_desc){ .batch = d->batch, .shuffle = !d->full, .augment = d->augment });

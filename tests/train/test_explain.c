@@ -341,7 +341,7 @@ static void test_put_back(void **state)
 static void test_full(void **state)
 {
     fixture       *f = *state;
-    plm_step_terms whole, parts;
+    plm_step_terms whole, parts, one;
     plm_layer_step layer[2][2];
     f->net = perceptron(f->ctx, false);
     f->o   = plm_agd_new(f->net, NULL);
@@ -357,6 +357,13 @@ static void test_full(void **state)
     assert_close(parts.loss_after, whole.loss_after, 0, 1e-5);
     assert_close(parts.df_rms, whole.df_rms, 0, 1e-4);
     assert_close(layer[1][0].grad_op, layer[0][0].grad_op, 0, 1e-5);
+    for (int full = 0; full < 2; full++) { /* a batch of more than there are */
+        plm_explain_free(f->e);
+        open_explain(f, &(plm_explain_desc){ .data = f->data, .full = full, .rescale = true, .batch = 1LL << 60 });
+        assert_true(plm_explain_step(f->e, f->o, false, &one, NULL));
+        assert_int_equal(one.samples, SAMPLES);
+        assert_close(one.loss, whole.loss, 0, 1e-6);
+    }
 }
 
 /* With biases, under SGD with large steps, through every kind of module: the bounds hold. */
