@@ -84,7 +84,12 @@ static bool begin(plm_optimizer *o)
     plm_param_view  *v;
     if (!onward || !compose(o, onward)) return false;
     for (int i = 0; (v = plm_optimizer_param(o, i)); i++) {
-        const double target = lr / mass / onward[node_of(g, v->param)];
+        const double after = onward[node_of(g, v->param)];
+        if (!(after > 0))
+            return plm_ctx_fail(plm_optimizer_ctx(o), PLM_ERR_ARGUMENT,
+                                "%s: %s does not change the output, which its step is measured by: freeze it",
+                                plm_optimizer_name(o), plm_param_name(v->param));
+        const double target = lr / mass / after;
         for (int m = 0; m < v->matrices; m++)
             v->coefficient[m] = v->coefficient[m] > 0 ? target * scale_of(v) / v->coefficient[m] : 0;
     }

@@ -149,6 +149,38 @@ static void test_zero_gradient(void **state)
     }
 }
 
+/* A head beside the output, trained by a loss of its own: refused before anything moves; frozen, the rest trains. */
+static void test_beside_the_output(void **state)
+{
+    small *s = *state;
+    for (int kind = 0; kind < 2; kind++) {
+        plm_optimizer_free(s->o);
+        plm_graph_free(s->g);
+        s->g             = plm_graph_new(s->ctx);
+        plm_node h       = plm_nn_flatten(plm_nn_input(s->g, plm_shape_of(3, 4, 4)));
+        h                = plm_nn_linear(h, &(plm_linear_desc){ .name = "in", .out = 6 });
+        const plm_node b = plm_nn_linear(h, &(plm_linear_desc){ .name = "beside", .out = 2 });
+        plm_graph_output(plm_nn_linear(h, &(plm_linear_desc){ .name = "out", .out = 4 }), "y");
+        plm_node_keep(b);
+        s->o = kind ? plm_modular_adam_new(s->g, NULL) : plm_modular_sgd_new(s->g, NULL);
+        small_begin(s);
+        for (int frozen = 0; frozen < 2; frozen++) {
+            const plm_tensor x = plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3, 4, 4), s->x);
+            plm_param_freeze(plm_graph_param_named(s->g, "beside.weight"), frozen);
+            const plm_val y = plm_graph_apply(s->g, plm_tape_input(s->tape, x)), z = plm_node_value(b, s->tape);
+            assert_true(plm_backward(plm_add(plm_mean(plm_square(y), NULL), plm_mean(plm_square(z), NULL))));
+            plm_tape_reset(s->tape);
+            if (frozen) {
+                assert_true(plm_optimizer_step(s->o));
+                continue;
+            }
+            assert_false(plm_optimizer_step(s->o));
+            assert_error(s->ctx, PLM_ERR_ARGUMENT, ": beside.weight does not change the output");
+            small_compare(s, 0);
+        }
+    }
+}
+
 static void test_sentences(void **state)
 {
     small *s = *state;
@@ -164,8 +196,9 @@ static void test_sentences(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        small_test(test_sgd),   small_test(test_adam),     small_test(test_groups),        small_test(test_table),
-        small_test(test_paths), small_test(test_defaults), small_test(test_zero_gradient), small_test(test_sentences),
+        small_test(test_sgd),           small_test(test_adam),      small_test(test_groups),
+        small_test(test_table),         small_test(test_paths),     small_test(test_defaults),
+        small_test(test_zero_gradient), small_test(test_sentences), small_test(test_beside_the_output),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
