@@ -41,7 +41,8 @@ typedef struct {
 } plm_sgd_desc;
 
 /* Adam: m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;  w -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps).
- * weight_decay is coupled (added to g), as in the paper.  Source: Kingma & Ba 2015, algorithm 1. */
+ * t counts the steps of each parameter, as in torch.optim.  weight_decay is coupled (added to g), as in the paper.
+ *   Source: Kingma & Ba 2015, algorithm 1. */
 typedef struct {
     double lr;    /* 0 means 1e-3 */
     double beta1; /* 0 means 0.9   (PLM_ZERO: 0) */
@@ -120,6 +121,7 @@ typedef struct {
     int64_t          start, n; /* where the block begins, its floats                              */
     const float     *w, *g;    /* weights and gradient, [n]                                       */
     float           *slot[PLM_MAX_SLOTS]; /* state, [n] each, 0 before the first step; written in delta only */
+    int64_t          step;                /* steps of this parameter, with this one: fewer after it was frozen */
     float           *direction;           /* of kinds with .directions: what prepare wrote, [n]; else NULL   */
     int              matrices;            /* of a layer's weight groups * kernel_h * kernel_w, else 1        */
     const double    *square;              /* ||g_matrix||_F^2, group by group, tap by tap, [matrices]        */

@@ -14,7 +14,7 @@ enum { M, V }; /* slots: first and second moment */
 static inline void take(const plm_optimizer *o, const plm_param_view *view, float *d, bool ahead)
 {
     const plm_adamw_desc *desc = plm_optimizer_desc(o);
-    const double          t = (double)plm_optimizer_info(o)->step, lr = plm_optimizer_rate(o);
+    const double          t = (double)view->step, lr = plm_optimizer_rate(o);
     const float          *g = view->g, *w = view->w;
     float                *m = view->slot[M], *v = view->slot[V];
     const float           b1 = (float)desc->beta1, b2 = (float)desc->beta2, eps = (float)desc->eps;

@@ -61,7 +61,7 @@ static void step_matrix(const plm_optimizer *o, const plm_param_view *v, float *
 static void step_adam(const plm_optimizer *o, const plm_param_view *v, float *d)
 {
     const plm_muon_desc *desc = plm_optimizer_desc(o);
-    const double         t = (double)plm_optimizer_info(o)->step, lr = desc->adam_lr * plm_optimizer_rate(o) / desc->lr;
+    const double         t = (double)v->step, lr = desc->adam_lr * plm_optimizer_rate(o) / desc->lr;
     const float          b1 = (float)desc->beta1, b2 = (float)desc->beta2, eps = (float)desc->eps;
     const float          rate = (float)(lr / (1 - pow(desc->beta1, t))), root = (float)sqrt(1 - pow(desc->beta2, t));
     const float          decay = (float)(lr * desc->weight_decay), clip = (float)plm_optimizer_clip(o);

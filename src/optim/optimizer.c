@@ -211,16 +211,23 @@ static void report(plm_optimizer *o)
     o->info.update_mean = o->weights > 0 ? sum / o->weights : 0;
 }
 
+/* A step of the whole and of each parameter that trains. */
+static void count(plm_optimizer *o, int steps)
+{
+    o->info.step += steps;
+    for (int i = 0; i < o->actives; i++) o->active[i]->view.step += steps;
+}
+
 /* The numbers of a step that is not taken are as before. */
 static bool begin(plm_optimizer *o, bool change)
 {
     double number[PLM_MAX_NUMBERS];
     memcpy(number, o->number, sizeof number);
-    o->info.step += change;
+    count(o, change);
     const bool ok = plan(o);
     if (ok && change) return true;
     memcpy(o->number, number, sizeof number);
-    if (!ok) o->info.step -= change;
+    if (!ok) count(o, -change);
     return ok;
 }
 

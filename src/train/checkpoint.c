@@ -76,6 +76,9 @@ static void describe(plm__text *t, const plm_optimizer *opt, const plm_checkpoin
         if (i > 0) plm__text_add(t, ",");
         add_bare(t, plm__optimizer_number(opt)[i]);
     }
+    plm__text_add(t, "],\"optimizer_steps\":[");
+    for (int i = 0; i < plm__optimizer_params(opt); i++)
+        plm__text_add(t, "%s%" PRId64, i > 0 ? "," : "", plm__optimizer_param_step(opt, i));
     plm__text_add(t, "]");
     add_integer(t, "step", at->step);
     add_integer(t, "epoch", at->epoch);
@@ -152,17 +155,30 @@ static bool read_integer(const cJSON *json, const char *key, int64_t *x)
 
 /* What the optimiser is to go on with. */
 typedef struct {
-    int64_t step;
-    double  number[PLM_MAX_NUMBERS];
+    int64_t  step;
+    double   number[PLM_MAX_NUMBERS];
+    int64_t *param_step; /* of each parameter */
 } moments;
 
-static bool read_moments(const cJSON *json, int numbers, moments *m)
+/* An older file has one step for all. */
+static bool read_steps(const cJSON *json, int params, moments *m)
+{
+    const cJSON *array = plm__json_member(json, "optimizer_steps"), *item;
+    int          i     = 0;
+    for (int k = 0; !array && k < params; k++) m->param_step[k] = m->step;
+    if (!array) return true;
+    if (!cJSON_IsArray(array) || cJSON_GetArraySize(array) != params) return false;
+    cJSON_ArrayForEach(item, array) if (!plm__json_integer(item, &m->param_step[i++])) return false;
+    return true;
+}
+
+static bool read_moments(const cJSON *json, const plm_optimizer *opt, moments *m)
 {
     const cJSON *array = plm__json_member(json, "optimizer_numbers"), *item;
     int          i     = 0;
-    if (!cJSON_IsArray(array) || cJSON_GetArraySize(array) != numbers) return false;
+    if (!cJSON_IsArray(array) || cJSON_GetArraySize(array) != plm__optimizer_numbers(opt)) return false;
     cJSON_ArrayForEach(item, array) if (!read_bare(item, &m->number[i++])) return false;
-    return read_integer(json, "optimizer_step", &m->step);
+    return read_integer(json, "optimizer_step", &m->step) && read_steps(json, plm__optimizer_params(opt), m);
 }
 
 static bool read_training(const cJSON *json, plm_checkpoint *at)
@@ -242,24 +258,28 @@ static bool fill(plm__safetensors *f, const plm_graph *net, const slots *state)
 static bool load(plm__safetensors *f, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe,
                  int64_t step)
 {
-    const char *text = plm__safetensors_metadata(f, TRAINING);
-    cJSON      *json = text ? plm__json_parse(text, strlen(text)) : NULL;
-    moments     m;
-    slots       state = { 0 };
-    bool        ok    = json || plm__fail(f->ctx, PLM_ERR_FORMAT, "%s is no checkpoint of a training", f->path);
-    ok                = ok && check_training(f->ctx, f->path, json, opt, recipe);
-    if (ok && !(read_moments(json, plm__optimizer_numbers(opt), &m) && read_training(json, at)))
+    const char *text   = plm__safetensors_metadata(f, TRAINING);
+    cJSON      *json   = text ? plm__json_parse(text, strlen(text)) : NULL;
+    moments     m      = { 0 };
+    slots       state  = { 0 };
+    bool        ok     = json || plm__fail(f->ctx, PLM_ERR_FORMAT, "%s is no checkpoint of a training", f->path);
+    ok                 = ok && check_training(f->ctx, f->path, json, opt, recipe) && plm__safetensors_match(f, net);
+    const size_t steps = (size_t)plm__optimizer_params(opt) + 1;
+    ok                 = ok && (m.param_step = plm__new(f->ctx, steps * sizeof *m.param_step, "a checkpoint"));
+    if (ok && !(read_moments(json, opt, &m) && read_training(json, at)))
         ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s: where the training stood is not to be read from it", f->path);
     if (ok && step >= 0 && at->step != step)
         ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s is the checkpoint of step %" PRId64, f->path, at->step);
     cJSON_Delete(json);
     if (ok) state = slots_of(f->ctx, opt);
-    ok = state.stored && plm__safetensors_match(f, net) && check_slots(f, &state) && fill(f, net, &state);
+    ok = state.stored && check_slots(f, &state) && fill(f, net, &state);
     plm__delete(f->ctx, state.stored);
-    if (!ok) return false;
-    plm__graph_written(net);
-    plm__optimizer_go_on(opt, m.step, m.number);
-    return true;
+    if (ok) {
+        plm__graph_written(net);
+        plm__optimizer_go_on(opt, m.step, m.number, m.param_step);
+    }
+    plm__delete(f->ctx, m.param_step);
+    return ok;
 }
 
 bool plm__checkpoint_load(const char *path, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at, const char *recipe,

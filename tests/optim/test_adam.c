@@ -109,6 +109,35 @@ static void test_probe_is_no_step(void **state)
     small_compare(s, 2e-6);
 }
 
+/* A layer that trains later begins with step 1 of its own, whatever the others have done: under each kind with such moments. */
+static void test_unfrozen_layer(void **state)
+{
+    small *s = *state;
+    for (int kind = 0; kind < 4; kind++) {
+        plm_optimizer_free(s->o);
+        plm_graph_free(s->g);
+        s->g            = small_network(s->ctx, 12, true);
+        s->o            = kind == 0   ? plm_adam_new(s->g, NULL)
+                          : kind == 1 ? plm_adamw_new(s->g, &(plm_adamw_desc){ .weight_decay = PLM_ZERO })
+                          : kind == 2 ? plm_nadamw_new(s->g, &(plm_adamw_desc){ .weight_decay = PLM_ZERO })
+                                      : plm_muon_new(s->g, &(plm_muon_desc){ .adam_lr = 1e-3, .beta2 = 0.999 });
+        plm_param *bias = plm_graph_param_named(s->g, "last.bias");
+        float      before[4], after[4];
+        plm_param_freeze(bias, true);
+        small_begin(s);
+        for (int step = 1; step <= 60; step++) {
+            if (step == 60) plm_param_freeze(bias, false);
+            small_backward(s, step, SMALL_BATCH, 1, false);
+            assert_true(plm_param_read(bias, before, 4));
+            assert_true(plm_optimizer_step(s->o));
+            assert_true(plm_param_read(bias, after, 4));
+        }
+        for (int k = 0; k < 4;
+             k++) /* m / (1 - b1) is g, and sqrt(v / (1 - b2)) its size; NAdamW's is 1 + b1 times as long */
+            assert_close(fabs((double)(after[k] - before[k])), kind == 2 ? 1.9e-3 : 1e-3, 0, 1e-3);
+    }
+}
+
 static void test_bad_descs(void **state)
 {
     small *s = *state;
@@ -146,6 +175,7 @@ int main(void)
         small_test(test_decay_is_part_of_the_gradient),
         small_test(test_clip),
         small_test(test_probe_is_no_step),
+        small_test(test_unfrozen_layer),
         small_test(test_bad_descs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,29 @@ static void go_on(int kind)
     assert_same(at.seconds, somewhere.seconds);
 }
 
+/* A layer that has trained for fewer steps than the others goes on with its own. */
+static void test_unfrozen_goes_on(void **state)
+{
+    (void)state;
+    training       a = start(ADAM), b = start(ADAM);
+    plm_checkpoint at;
+    int64_t        n, m;
+    plm_param_freeze(plm_graph_param(a.net, 0), true);
+    train(&a, 1, 3);
+    plm_param_freeze(plm_graph_param(a.net, 0), false);
+    train(&a, 4, 4);
+    save(&a, test_path("unfrozen"), NULL);
+    assert_true(plm_checkpoint_load(test_path("unfrozen"), b.net, b.opt, &at, NULL));
+    train(&a, 5, 6);
+    train(&b, 5, 6);
+    float *first = all_params(a.net, &n), *second = all_params(b.net, &m);
+    assert_memory_equal(first, second, (size_t)n * sizeof *first);
+    free(first);
+    free(second);
+    end(&a);
+    end(&b);
+}
+
 static void test_goes_on(void **state)
 {
     (void)state;
@@ -335,8 +358,10 @@ static void test_allocations_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_goes_on), cmocka_unit_test(test_opens_as_model), cmocka_unit_test(test_other_trainings),
-        cmocka_unit_test(test_damaged), ctx_test(test_bad_arguments),          cmocka_unit_test(test_allocations_fail),
+        cmocka_unit_test(test_goes_on),          cmocka_unit_test(test_unfrozen_goes_on),
+        cmocka_unit_test(test_opens_as_model),   cmocka_unit_test(test_other_trainings),
+        cmocka_unit_test(test_damaged),          ctx_test(test_bad_arguments),
+        cmocka_unit_test(test_allocations_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
