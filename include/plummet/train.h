@@ -62,7 +62,7 @@ typedef struct {
 } plm_checkpoint;
 
 /* One file with all of it: the network as plm_graph_save writes it, so that plm_graph_open and other programs read it too, and
- * beside it the optimiser's slots ("plummet.slot0.NAME") and `at` (in __metadata__), under a CRC-64 of the whole.  Written
+ * beside it the optimiser's slots ("plummet.slot0.NAME"), its settings and `at` (in __metadata__), under a CRC-64 of the whole.  Written
  * beside, on the disk before it is renamed: the file is the old one or the new one, never half.
  *   recipe: what else the training depends on, one fact a line ("batch 128\nlr 0.1"); NULL: nothing.
  *   PLM_ERR_IO; PLM_ERR_ARGUMENT: a parameter's name begins with "plummet.", a number of `at` is infinite. */
@@ -70,7 +70,8 @@ PLM_API bool plm_checkpoint_save(const char *path, const plm_graph *net, const p
                                  const plm_checkpoint *at, const char *recipe) PLM_MUST_CHECK;
 /* Puts network and optimiser, built as when it was saved, and *at where they were.  After a failure nothing has changed.
  *   PLM_ERR_IO; PLM_ERR_FORMAT: damaged, no checkpoint, or of another network;
- *   PLM_ERR_STATE: of another optimiser or recipe; the first line that differs is named. */
+ *   PLM_ERR_STATE: of another optimiser, with other settings (one of its rate: plm_optimizer_set_factor, afterwards), or of
+ *   another recipe; what differs is named. */
 PLM_API bool plm_checkpoint_load(const char *path, plm_graph *net, plm_optimizer *opt, plm_checkpoint *at,
                                  const char *recipe) PLM_MUST_CHECK;
 

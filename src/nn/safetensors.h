@@ -86,6 +86,9 @@ void plm__output_close(plm__output *o);  /* removes what is not finished     */
 /* The weights of a graph, [g->params]. */
 void plm__graph_stored(const plm_graph *g, plm__stored *stored);
 
+/* Its modules as JSON, of which a file of the network has the same text. */
+void plm__graph_describe(plm__text *t, const plm_graph *g);
+
 /* What a file can hold beside a network.  Such a file has a checksum. */
 typedef struct {
     const char        *key, *text; /* a string of the metadata */

@@ -39,7 +39,7 @@ static void write_node(plm__text *t, const plm__node *n)
     plm__text_add(t, "}");
 }
 
-static void write_graph(plm__text *t, const plm_graph *g)
+void plm__graph_describe(plm__text *t, const plm_graph *g)
 {
     char        shape[PLM__SHAPE_TEXT];
     const char *comma = "";
@@ -163,7 +163,7 @@ bool plm__graph_save(const plm_graph *g, const char *path, const plm__beside *be
     plm__graph_stored(g, stored);
     if (beside && beside->count > 0) memcpy(stored + g->params, beside->stored, (size_t)beside->count * sizeof *stored);
     plm__text_add(&metadata, "{\"format\":\"pt\"");
-    add_part(&metadata, "plummet.graph", write_graph, g);
+    add_part(&metadata, "plummet.graph", plm__graph_describe, g);
     add_part(&metadata, "plummet.normalization", write_normalization, g);
     add_part(&metadata, "plummet.classes", write_classes, g);
     if (beside) {

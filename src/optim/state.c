@@ -1,7 +1,8 @@
 /* state.c: what an optimiser carries from one step to the next.
  *
  * Everything else that it knows (norms, coefficients, directions, rates) is made anew in each step, so slots, the kind's numbers
- * (plm_optimizer_numbers) and the steps taken, by the whole and by each parameter, are all that a checkpoint has to keep. */
+ * (plm_optimizer_numbers), the steps taken, by the whole and by each parameter, and the factor on the learning rate are all that
+ * a checkpoint has to keep. */
 #include "optim/state.h"
 
 #include "optim/optim.h"
@@ -42,9 +43,16 @@ int64_t plm__optimizer_param_step(const plm_optimizer *o, int i)
     return o->entry[i].view.step;
 }
 
-void plm__optimizer_go_on(plm_optimizer *o, int64_t step, const double *number, const int64_t *param_step)
+double plm__optimizer_factor(const plm_optimizer *o)
+{
+    return o->factor;
+}
+
+void plm__optimizer_go_on(plm_optimizer *o, int64_t step, double factor, const double *number,
+                          const int64_t *param_step)
 {
     o->info.step = step;
+    o->factor    = factor;
     for (int i = 0; i < o->entries; i++) o->entry[i].view.step = param_step[i];
     for (int i = 0; i < o->kind->numbers; i++) o->number[i] = number[i];
 }

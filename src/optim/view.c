@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "optim/optim.h"
+#include "optim/state.h"
 
 const plm_step_info *plm_optimizer_info(const plm_optimizer *o)
 {
@@ -42,17 +43,21 @@ double plm_optimizer_rate(const plm_optimizer *o)
     return o->factor == 1 ? o->lr : o->lr * o->factor;
 }
 
+bool plm__optimizer_takes_factor(const plm_optimizer *o, double factor)
+{
+    return isnan(o->lr) ? factor == 1 : factor >= 0 && isfinite((float)(o->lr * factor));
+}
+
 bool plm_optimizer_set_factor(plm_optimizer *o, double factor)
 {
     if (!o) return false;
-    if (isnan(o->lr) && factor != 1)
-        return plm__fail(o->ctx, PLM_ERR_ARGUMENT, "%s has no learning rate to schedule", o->kind->name);
-    if (!(factor >= 0 && isfinite((float)(o->lr * factor))) && !isnan(o->lr))
-        return plm__fail(o->ctx, PLM_ERR_ARGUMENT,
-                         "%s: factor %g on the learning rate %g, expected a number of 0 or more", o->kind->name, factor,
-                         o->lr);
-    o->factor = factor;
-    return true;
+    if (plm__optimizer_takes_factor(o, factor)) {
+        o->factor = factor;
+        return true;
+    }
+    if (isnan(o->lr)) return plm__fail(o->ctx, PLM_ERR_ARGUMENT, "%s has no learning rate to schedule", o->kind->name);
+    return plm__fail(o->ctx, PLM_ERR_ARGUMENT, "%s: factor %g on the learning rate %g, expected a number of 0 or more",
+                     o->kind->name, factor, o->lr);
 }
 
 const plm_optimizer_kind *const *plm_optimizer_kinds(void)

@@ -66,10 +66,31 @@ static void add_string(plm__text *t, const char *key, const char *string)
     plm__text_string(t, string);
 }
 
+/* Reinit is over when an optimiser has been made. */
+static bool is_setting(const plm_field *f)
+{
+    return strcmp(f->name, "reinit") != 0;
+}
+
+static void add_settings(plm__text *t, const plm_optimizer *opt)
+{
+    const char *comma = "";
+    plm__text_add(t, ",\"optimizer_settings\":{");
+    for (const plm_field *f = plm_optimizer_kind_of(opt)->fields; f && f->name; f++) {
+        if (!is_setting(f)) continue;
+        plm__text_add(t, "%s\"%s\":", comma, f->name);
+        add_bare(t, plm_field_get(f, plm_optimizer_desc(opt)));
+        comma = ",";
+    }
+    plm__text_add(t, "}");
+}
+
 static void describe(plm__text *t, const plm_optimizer *opt, const plm_checkpoint *at, const char *recipe)
 {
     plm__text_add(t, "{\"version\":1");
     add_string(t, "optimizer", plm_optimizer_name(opt));
+    add_settings(t, opt);
+    add_number(t, "optimizer_factor", plm__optimizer_factor(opt));
     add_integer(t, "optimizer_step", plm_optimizer_info(opt)->step);
     plm__text_add(t, ",\"optimizer_numbers\":[");
     for (int i = 0; i < plm__optimizer_numbers(opt); i++) {
@@ -156,6 +177,7 @@ static bool read_integer(const cJSON *json, const char *key, int64_t *x)
 /* What the optimiser is to go on with. */
 typedef struct {
     int64_t  step;
+    double   factor;
     double   number[PLM_MAX_NUMBERS];
     int64_t *param_step; /* of each parameter */
 } moments;
@@ -178,7 +200,9 @@ static bool read_moments(const cJSON *json, const plm_optimizer *opt, moments *m
     int          i     = 0;
     if (!cJSON_IsArray(array) || cJSON_GetArraySize(array) != plm__optimizer_numbers(opt)) return false;
     cJSON_ArrayForEach(item, array) if (!read_bare(item, &m->number[i++])) return false;
-    return read_integer(json, "optimizer_step", &m->step) && read_steps(json, plm__optimizer_params(opt), m);
+    if (!read_number(json, "optimizer_factor", &m->factor)) m->factor = plm__optimizer_factor(opt); /* an older file */
+    return plm__optimizer_takes_factor(opt, m->factor) && read_integer(json, "optimizer_step", &m->step) &&
+           read_steps(json, plm__optimizer_params(opt), m);
 }
 
 static bool read_training(const cJSON *json, plm_checkpoint *at)
@@ -211,6 +235,21 @@ static bool check_recipe(plm_ctx *ctx, const char *path, const char *saved, cons
     return true;
 }
 
+/* The optimiser's own settings, but for those that came later than the file. */
+static bool check_settings(plm_ctx *ctx, const char *path, const cJSON *json, const plm_optimizer *opt)
+{
+    const cJSON *saved = plm__json_member(json, "optimizer_settings");
+    for (const plm_field *f = plm_optimizer_kind_of(opt)->fields; f && f->name; f++) {
+        double       there;
+        const double here = plm_field_get(f, plm_optimizer_desc(opt));
+        if (is_setting(f) && read_number(saved, f->name, &there) && there != here)
+            return plm__fail(ctx, PLM_ERR_STATE,
+                             "%s is of another training: there the optimiser's %s is %.17g, here %.17g", path, f->name,
+                             there, here);
+    }
+    return true;
+}
+
 static bool check_training(plm_ctx *ctx, const char *path, const cJSON *json, const plm_optimizer *opt,
                            const char *recipe)
 {
@@ -220,7 +259,27 @@ static bool check_training(plm_ctx *ctx, const char *path, const cJSON *json, co
     if (strcmp(kind, plm_optimizer_name(opt)) != 0)
         return plm__fail(ctx, PLM_ERR_STATE, "%s is of another training: there the optimiser is %.40s, here %s", path,
                          kind, plm_optimizer_name(opt));
-    return check_recipe(ctx, path, saved, recipe ? recipe : "");
+    return check_recipe(ctx, path, saved, recipe ? recipe : "") && check_settings(ctx, path, json, opt);
+}
+
+/* The tensors fit; so must what stands between them: otherwise the first module that differs. */
+static bool check_network(plm__safetensors *f, const plm_graph *net)
+{
+    const char *metadata = plm__safetensors_metadata(f, PLM__OURS "graph"), *there = metadata ? metadata : "";
+    plm__text   text = { .ctx = f->ctx };
+    size_t      at = 0, from = 0;
+    plm__graph_describe(&text, net);
+    bool ok = f->ctx->status == PLM_OK;
+    if (ok && strcmp(there, text.at) != 0) {
+        for (; there[at] == text.at[at]; at++)
+            if (there[at] == '{') from = at;
+        const char *const here = text.at;
+        const size_t      n = at - from + strcspn(there + at, "}]"), m = at - from + strcspn(here + at, "}]");
+        ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s is of another network: there \"%.*s\", here \"%.*s\"", f->path,
+                       n < 200 ? (int)n : 200, there + from, m < 200 ? (int)m : 200, here + from);
+    }
+    plm__delete(f->ctx, text.at);
+    return ok;
 }
 
 /* Every slot is in the file, and the file has no others. */
@@ -272,11 +331,11 @@ static bool load(plm__safetensors *f, plm_graph *net, plm_optimizer *opt, plm_ch
         ok = plm__fail(f->ctx, PLM_ERR_FORMAT, "%s is the checkpoint of step %" PRId64, f->path, at->step);
     cJSON_Delete(json);
     if (ok) state = slots_of(f->ctx, opt);
-    ok = state.stored && check_slots(f, &state) && fill(f, net, &state);
+    ok = state.stored && check_network(f, net) && check_slots(f, &state) && fill(f, net, &state);
     plm__delete(f->ctx, state.stored);
     if (ok) {
         plm__graph_written(net);
-        plm__optimizer_go_on(opt, m.step, m.number, m.param_step);
+        plm__optimizer_go_on(opt, m.step, m.factor, m.number, m.param_step);
     }
     plm__delete(f->ctx, m.param_step);
     return ok;

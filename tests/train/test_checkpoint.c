@@ -33,14 +33,19 @@ static const plm_optimizer_kind own = {
     .name = "own", .init = PLM_INIT_PYTORCH, .numbers = 2, .begin = own_begin, .delta = own_delta
 };
 
-enum { AGD, ADAM, SGD, PLAIN_SGD, OWN, KINDS, BATCH = 6 };
+/* The same with a slot. */
+static const plm_optimizer_kind own_slot = {
+    .name = "own", .init = PLM_INIT_PYTORCH, .numbers = 2, .slots = 1, .begin = own_begin, .delta = own_delta
+};
+
+enum { AGD, ADAM, SGD, OWN, OWN_SLOT, KINDS, BATCH = 6 };
 
 static plm_optimizer *optimizer(plm_graph *net, int kind)
 {
     if (kind == AGD) return plm_agd_new(net, NULL);
     if (kind == ADAM) return plm_adam_new(net, &(plm_adam_desc){ .lr = 1e-2 });
-    if (kind == OWN) return plm_optimizer_new(net, &own, NULL);
-    return plm_sgd_new(net, &(plm_sgd_desc){ .lr = 0.05, .momentum = kind == SGD ? 0.9 : 0 });
+    if (kind >= OWN) return plm_optimizer_new(net, kind == OWN ? &own : &own_slot, NULL);
+    return plm_sgd_new(net, &(plm_sgd_desc){ .lr = 0.05, .momentum = 0.9 });
 }
 
 static training start(int kind)
@@ -202,7 +207,7 @@ static void refused(training *t, const char *path, const char *recipe, plm_statu
 static void test_other_trainings(void **state)
 {
     (void)state;
-    training a = start(ADAM), other = start(SGD), plain = start(PLAIN_SGD);
+    training a = start(ADAM), other = start(SGD), plain = start(OWN), slot = start(OWN_SLOT);
     train(&a, 1, 1);
     save(&a, test_path("adam"), "batch 6\nlr 0.1");
     refused(&other, test_path("adam"), "batch 6\nlr 0.1", PLM_ERR_STATE,
@@ -214,16 +219,16 @@ static void test_other_trainings(void **state)
     refused(&b, test_path("adam"), NULL, PLM_ERR_STATE, "there \"batch 6\", here \"\"");
 
     save(&plain, test_path("plain"), NULL);
-    refused(&other, test_path("plain"), NULL, PLM_ERR_FORMAT, "state plummet.slot0.conv1.weight is missing");
-    save(&other, test_path("momentum"), NULL);
-    refused(&plain, test_path("momentum"), NULL, PLM_ERR_FORMAT, " tensors of an optimiser's state, expected 0");
+    refused(&slot, test_path("plain"), NULL, PLM_ERR_FORMAT, "state plummet.slot0.conv1.weight is missing");
+    save(&slot, test_path("slot"), NULL);
+    refused(&plain, test_path("slot"), NULL, PLM_ERR_FORMAT, " tensors of an optimiser's state, expected 0");
 
     assert_true(plm_graph_save(a.net, test_path("network")));
     refused(&b, test_path("network"), NULL, PLM_ERR_FORMAT, "is no checkpoint of a training");
     refused(&b, test_path("nowhere"), NULL, PLM_ERR_IO, "No such file");
 
     plm_graph     *fcn = net_fcn(b.ctx, 3, 8);
-    plm_optimizer *opt = plm_adam_new(fcn, NULL);
+    plm_optimizer *opt = plm_adam_new(fcn, &(plm_adam_desc){ .lr = 1e-2 });
     plm_checkpoint at;
     assert_false(plm_checkpoint_load(test_path("adam"), fcn, opt, &at, "batch 6\nlr 0.1"));
     assert_error(b.ctx, PLM_ERR_FORMAT, "its tensors do not fit the network; missing: ");
@@ -235,6 +240,68 @@ static void test_other_trainings(void **state)
     end(&b);
     end(&other);
     end(&plain);
+    end(&slot);
+}
+
+/* Another setting is named, an optimiser's rate comes back with the factor on it. */
+static void test_settings(void **state)
+{
+    (void)state;
+    training       a = start(SGD), b = start(SGD);
+    plm_checkpoint at;
+    assert_true(plm_optimizer_set_factor(a.opt, 0.25));
+    train(&a, 1, 2);
+    save(&a, test_path("rate"), NULL);
+    plm_optimizer_free(b.opt);
+    b.opt = plm_sgd_new(b.net, &(plm_sgd_desc){ .lr = 0.5, .momentum = 0.9 });
+    refused(&b, test_path("rate"), NULL, PLM_ERR_STATE,
+            "is of another training: there the optimiser's lr is 0.05000000000000000");
+    plm_optimizer_free(b.opt);
+    b.opt = plm_sgd_new(b.net, &(plm_sgd_desc){ .lr = 0.05, .momentum = 0.9, .nesterov = true });
+    refused(&b, test_path("rate"), NULL, PLM_ERR_STATE, "there the optimiser's nesterov is 0, here 1");
+    plm_optimizer_free(b.opt);
+    b.opt = plm_sgd_new(b.net, &(plm_sgd_desc){ .lr = 0.05, .momentum = 0.9, .reinit = true });
+    assert_true(plm_checkpoint_load(test_path("rate"), b.net, b.opt, &at, NULL));
+    assert_close(plm_optimizer_rate(b.opt), 0.05 * 0.25, 0, 0);
+    assert_true(plm_optimizer_set_factor(b.opt, 0.1)); /* another rate from here on */
+    end(&a);
+    end(&b);
+}
+
+static plm_graph *scaled(plm_ctx *ctx, double scale, bool keep)
+{
+    plm_graph *g = plm_graph_new(ctx);
+    plm_node   h = plm_nn_linear(plm_nn_input(g, plm_shape_of(3)), &(plm_linear_desc){ .name = "in", .out = 3 });
+    h            = plm_nn_relu(h, &(plm_relu_desc){ .name = "act", .scale = scale });
+    if (keep) plm_node_keep(h);
+    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc){ .name = "out", .out = 2 }), "y");
+    return g;
+}
+
+/* The same tensors under other modules. */
+static void test_other_modules(void **state)
+{
+    plm_ctx       *ctx = *state;
+    plm_graph     *net = scaled(ctx, 1, false);
+    plm_optimizer *opt = plm_agd_new(net, NULL);
+    plm_checkpoint at;
+    assert_true(plm_checkpoint_save(test_path("plain-relu"), net, opt, &somewhere, NULL));
+    assert_true(plm_checkpoint_load(test_path("plain-relu"), net, opt, &at, NULL));
+    static const char *const said[] = {
+        "is of another network: there \"{\"kind\":\"relu\",\"name\":\"act\",\"inputs\":[1],\"scale\":1\", "
+        "here \"{\"kind\":\"relu\",\"name\":\"act\",\"inputs\":[1],\"scale\":0.5\"",
+        "\"kept\":[\", here \"",
+    };
+    for (int keep = 0; keep < 2; keep++) {
+        plm_optimizer_free(opt);
+        plm_graph_free(net);
+        net = scaled(ctx, keep ? 1 : 0.5, keep);
+        opt = plm_agd_new(net, NULL);
+        assert_false(plm_checkpoint_load(test_path("plain-relu"), net, opt, &at, NULL));
+        assert_error(ctx, PLM_ERR_FORMAT, said[keep]);
+    }
+    plm_optimizer_free(opt);
+    plm_graph_free(net);
 }
 
 static char   bytes[1 << 20];
@@ -360,6 +427,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goes_on),          cmocka_unit_test(test_unfrozen_goes_on),
         cmocka_unit_test(test_opens_as_model),   cmocka_unit_test(test_other_trainings),
+        cmocka_unit_test(test_settings),         ctx_test(test_other_modules),
         cmocka_unit_test(test_damaged),          ctx_test(test_bad_arguments),
         cmocka_unit_test(test_allocations_fail),
     };
