@@ -39,6 +39,14 @@ static int utf8_length(const unsigned char *s)
     return length;
 }
 
+bool plm__text_is_utf8(const char *string)
+{
+    const unsigned char *s = (const unsigned char *)string;
+    for (int length; *s; s += length)
+        if ((length = utf8_length(s)) == 0) return false;
+    return true;
+}
+
 void plm__text_string(plm__text *t, const char *string)
 {
     plm__text_add(t, "\"");

@@ -15,7 +15,8 @@ typedef struct {
 
 void plm__text_add(plm__text *t, const char *fmt, ...) PLM_PRINTF(2, 3);
 void plm__text_string(plm__text *t, const char *string); /* quoted; bytes that are no UTF-8 are taken for Latin-1 */
-void plm__text_number(plm__text *t, double x);           /* an infinity or a nan, which JSON lacks, is an error   */
+bool plm__text_is_utf8(const char *string);
+void plm__text_number(plm__text *t, double x); /* an infinity or a nan, which JSON lacks, is an error   */
 
 /* The whole of text[length], which a zero must follow, as one value; NULL: it is not JSON in UTF-8.  cJSON_Delete frees it. */
 cJSON *plm__json_parse(const char *text, size_t length);

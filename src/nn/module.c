@@ -167,6 +167,8 @@ static bool check_new(const plm_graph *g, const plm_module *m, const plm_node *i
         if (in[i].graph != g) return plm_module_fail(m, PLM_ERR_ARGUMENT, "inputs 0 and %d are of different graphs", i);
     }
     if (g->nodes >= MAX_NODES) return plm_module_fail(m, PLM_ERR_ARGUMENT, "a graph has at most %d nodes", MAX_NODES);
+    if (!plm__text_is_utf8(m->name))
+        return plm_module_fail(m, PLM_ERR_ARGUMENT, "the name is no UTF-8 text, as names in files are");
     for (int i = 0; i < g->nodes; i++)
         if (strcmp(g->node[i].m.name, m->name) == 0)
             return plm_module_fail(m, PLM_ERR_ARGUMENT, "the name is taken by a %s", g->node[i].m.kind->name);

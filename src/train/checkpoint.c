@@ -222,7 +222,7 @@ static bool read_training(const cJSON *json, plm_checkpoint *at)
 }
 
 /* The same recipe, or the first line of each that differs. */
-static bool check_recipe(plm_ctx *ctx, const char *path, const char *saved, const char *given)
+static bool compare_recipes(plm_ctx *ctx, const char *path, const char *saved, const char *given)
 {
     while (*saved || *given) {
         const size_t n = strcspn(saved, "\n"), m = strcspn(given, "\n");
@@ -233,6 +233,20 @@ static bool check_recipe(plm_ctx *ctx, const char *path, const char *saved, cons
         given += m + (given[m] == '\n');
     }
     return true;
+}
+
+/* What was given is compared as a file gives it back. */
+static bool check_recipe(plm_ctx *ctx, const char *path, const char *saved, const char *recipe)
+{
+    plm__text text = { .ctx = ctx };
+    plm__text_string(&text, recipe);
+    cJSON      *json  = text.at ? plm__json_parse(text.at, (size_t)text.used) : NULL;
+    const char *given = cJSON_GetStringValue(json);
+    bool        ok    = given || plm__fail(ctx, PLM_ERR_MEMORY, "a checkpoint: out of memory");
+    ok                = ok && compare_recipes(ctx, path, saved, given);
+    cJSON_Delete(json);
+    plm__delete(ctx, text.at);
+    return ok;
 }
 
 /* The optimiser's own settings, but for those that came later than the file. */

@@ -254,6 +254,9 @@ static void test_nothing_to_ask(void **state)
     assert_error(f->ctx, PLM_ERR_ARGUMENT, "plm_graph_output: the node is empty");
     plm_graph_scope(f->g, "a/b");
     assert_error(f->ctx, PLM_ERR_ARGUMENT, "names do not contain");
+    plm_nn_relu(f->x, &(plm_relu_desc){ .name = "gr\xf6sse" });
+    assert_error(f->ctx, PLM_ERR_ARGUMENT, "the name is no UTF-8 text");
+    assert_true(plm_nn_relu(f->x, &(plm_relu_desc){ .name = "gr\xc3\xb6sse" }).id >= 0);
     assert_int_equal(plm_node_shape((plm_node){ f->g, 57 }).rank, 0);
     plm_graph_set_classes(f->g, (const char *[]){ "a", NULL }, 2);
     assert_error(f->ctx, PLM_ERR_ARGUMENT, "name 1 of 2 is NULL");

@@ -218,6 +218,12 @@ static void test_other_trainings(void **state)
     refused(&b, test_path("adam"), "batch 6\nlr 0.1\nloss mse", PLM_ERR_STATE, "there \"\", here \"loss mse\"");
     refused(&b, test_path("adam"), NULL, PLM_ERR_STATE, "there \"batch 6\", here \"\"");
 
+    /* A path in an old encoding, in which a file's text is not. */
+    plm_checkpoint at;
+    save(&a, test_path("latin1"), "data gr\xf6.csv\n\"\\");
+    refused(&b, test_path("latin1"), "data gr\xfc.csv\n\"\\", PLM_ERR_STATE, "here \"data gr\xc3\xbc.csv\"");
+    assert_true(plm_checkpoint_load(test_path("latin1"), a.net, a.opt, &at, "data gr\xf6.csv\n\"\\"));
+
     save(&plain, test_path("plain"), NULL);
     refused(&slot, test_path("plain"), NULL, PLM_ERR_FORMAT, "state plummet.slot0.conv1.weight is missing");
     save(&slot, test_path("slot"), NULL);
@@ -229,7 +235,6 @@ static void test_other_trainings(void **state)
 
     plm_graph     *fcn = net_fcn(b.ctx, 3, 8);
     plm_optimizer *opt = plm_adam_new(fcn, &(plm_adam_desc){ .lr = 1e-2 });
-    plm_checkpoint at;
     assert_false(plm_checkpoint_load(test_path("adam"), fcn, opt, &at, "batch 6\nlr 0.1"));
     assert_error(b.ctx, PLM_ERR_FORMAT, "its tensors do not fit the network; missing: ");
     assert_false(plm_checkpoint_save(test_path("mixed"), fcn, b.opt, &somewhere, NULL));
