@@ -32,6 +32,20 @@ bool plm__sync_folder(plm_ctx *ctx, const char *path)
     return ok;
 }
 
+static void parent_of(const char *path, char parent[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) strcpy(parent, ".");
+    else snprintf(parent, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+bool plm__sync_parent(plm_ctx *ctx, const char *path)
+{
+    char parent[PATH_MAX];
+    parent_of(path, parent);
+    return plm__sync_folder(ctx, parent);
+}
+
 bool plm__each_entry(plm_ctx *ctx, const char *folder, bool (*each)(void *user, const char *name), void *user)
 {
     DIR *dir = opendir(folder);

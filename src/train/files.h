@@ -13,6 +13,7 @@ bool plm__io_error(plm_ctx *ctx, const char *what, const char *path);
 bool plm__join(plm_ctx *ctx, char path[PATH_MAX], const char *folder, const char *name);
 /* The entries of a folder must be on the disk as well. */
 bool plm__sync_folder(plm_ctx *ctx, const char *path);
+bool plm__sync_parent(plm_ctx *ctx, const char *path); /* of the folder that it is in */
 /* Calls `each` with every entry's name but . and .., until it returns false; false also when the folder cannot be read. */
 bool plm__each_entry(plm_ctx *ctx, const char *folder, bool (*each)(void *user, const char *name), void *user);
 

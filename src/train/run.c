@@ -10,13 +10,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-static void parent_of(const char *path, char parent[PATH_MAX])
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash) strcpy(parent, ".");
-    else snprintf(parent, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-}
-
 /* Copies `dir` without trailing slashes.  A name is needed that another folder can have beside it. */
 static bool name_run(plm_run *run, const char *dir, bool either, const char *call)
 {
@@ -122,14 +115,12 @@ bool plm_run_step(plm_run *run, const plm_step *step)
 static bool finish(plm_run *run)
 {
     plm_ctx *ctx = run->ctx;
-    char     parent[PATH_MAX];
     if (!plm__lines_close(ctx, &run->monitor) || !plm__lines_close(ctx, &run->steps) ||
         !plm__lines_close(ctx, &run->metrics))
         return false;
     if (!plm__sync_folder(ctx, run->partial)) return false;
     if (rename(run->partial, run->dir) != 0) return plm__io_error(ctx, "rename the finished run to", run->dir);
-    parent_of(run->dir, parent);
-    run->finished = plm__sync_folder(ctx, parent);
+    run->finished = plm__sync_parent(ctx, run->dir);
     return run->finished;
 }
 

@@ -14,8 +14,10 @@ static bool make_parents(plm_ctx *ctx, const char *dir)
     char path[PATH_MAX];
     strcpy(path, dir);
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        if (mkdir(path, 0777) != 0 && errno != EEXIST) return plm__io_error(ctx, "create the folder", path);
+        *slash          = '\0';
+        const bool made = mkdir(path, 0777) == 0;
+        if (!made && errno != EEXIST) return plm__io_error(ctx, "create the folder", path);
+        if (made && !plm__sync_parent(ctx, path)) return false;
         *slash = '/';
     }
     return true;
@@ -114,6 +116,7 @@ static bool create(plm_run *run, const char *config, bool with_steps)
     if (!make_parents(ctx, run->dir) || !check_free(ctx, run->dir)) return false;
     if (!check_abandoned(ctx, run->partial) || !remove_partial(ctx, run->partial)) return false;
     if (mkdir(run->partial, 0777) != 0) return plm__io_error(ctx, "create the folder", run->partial);
+    if (!plm__sync_parent(ctx, run->partial)) return false;
     if (!plm__run_configure(run, config) || !plm__lines_create(ctx, &run->metrics, run->partial, "metrics.csv"))
         return false;
     fprintf(run->metrics.file, PLM__METRICS "%s\n", run->with_val ? PLM__METRICS_VAL : "");

@@ -55,7 +55,8 @@ static bool rename_back(plm_run *run)
     if (!plm__join(run->ctx, partial, run->dir, ".partial")) return false;
     if (rename(run->dir, partial) != 0) return plm__io_error(run->ctx, "rename the finished run", run->dir);
     strcpy(run->partial, partial);
-    return plm__join(run->ctx, run->metrics.path, run->partial, "metrics.csv");
+    return plm__sync_parent(run->ctx, run->partial) &&
+           plm__join(run->ctx, run->metrics.path, run->partial, "metrics.csv");
 }
 
 /* Removes what a process that died was about to write, and what said that the run had ended in nan. */

@@ -36,7 +36,6 @@ static bool fails(const char *name)
 
 WRAP(ssize_t, -1, write, (int fd, const void *data, size_t n), (fd, data, n))
 WRAP(ssize_t, -1, pread, (int fd, void *data, size_t n, off_t at), (fd, data, n, at))
-WRAP(int, -1, fsync, (int fd), (fd))
 WRAP(int, -1, rename, (const char *from, const char *to), (from, to))
 WRAP(int, -1, unlink, (const char *path), (path))
 WRAP(int, -1, ftruncate, (int fd, off_t size), (fd, size))
@@ -45,6 +44,21 @@ WRAP(FILE *, NULL, fopen, (const char *path, const char *mode), (path, mode))
 WRAP(FILE *, NULL, fdopen, (int fd, const char *mode), (fd, mode))
 WRAP(int, -1, open, (const char *path, int flags, mode_t mode), (path, flags, mode))
 WRAP(DIR *, NULL, opendir, (const char *path), (path))
+
+/* A folder whose flushes are counted. */
+static struct {
+    struct stat folder;
+    int         flushed;
+} watched;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    struct stat s;
+    watched.flushed += fstat(fd, &s) == 0 && s.st_dev == watched.folder.st_dev && s.st_ino == watched.folder.st_ino;
+    return fails("fsync") ? -1 : __real_fsync(fd);
+}
 
 /* What was written may first be known to be lost when the file is closed, which it is all the same. */
 int __real_close(int fd);
@@ -120,6 +134,25 @@ static void test_every_call_fails(void **state)
     assert_true(k > 80);
 }
 
+/* A run's name is on the disk as soon as it is made or changed, and so are those of folders made for it. */
+static void test_folders_are_flushed(void **state)
+{
+    (void)state;
+    name_dirs("folders", "folders/run");
+    assert_int_equal(mkdir(dir[0], 0777), 0);
+    assert_int_equal(stat(dir[0], &watched.folder), 0);
+    recipe r = { .dir = dir[1], .opt = OPT_SGD, .epochs = 1, .save_epochs = 1 };
+    job_done(r);
+    assert_int_equal(watched.flushed, 2);
+    r.resume = true;
+    job_done(r);
+    assert_int_equal(watched.flushed, 4);
+    name_dirs("folders", "folders/below/run");
+    r.resume = false;
+    job_done(r);
+    assert_int_equal(watched.flushed, 5);
+}
+
 static char disk[1024]; /* a small file system, mounted; "": none */
 
 static int mount_small(void **state)
@@ -175,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_call_fails),
+        cmocka_unit_test(test_folders_are_flushed),
         cmocka_unit_test_setup_teardown(test_full_and_read_only, mount_small, unmount_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
