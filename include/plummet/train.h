@@ -197,7 +197,7 @@ PLM_API plm_run *plm_run_new(plm_ctx *ctx, const char *dir, const char *config, 
  * that happens when the run goes on: one that plm_train refuses is as it was.  The last three arguments as when it was new;
  * config: NULL keeps the file.  Errors: no such run, both of them there, in use, finished without a checkpoint. */
 PLM_API plm_run *plm_run_resume(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
-PLM_API bool     plm_run_has_checkpoint(const char *dir);                            /* DIR.partial, that is */
+PLM_API bool     plm_run_has_checkpoint(const char *dir);                            /* DIR.partial, by either name */
 PLM_API bool     plm_run_epoch(plm_run *run, const plm_epoch *epoch) PLM_MUST_CHECK; /* one row, flushed */
 PLM_API bool     plm_run_step(plm_run *run, const plm_step *step) PLM_MUST_CHECK;
 /* Gives a new or resumed run a monitor.csv (docs/explain.md), before plm_train. */

@@ -10,15 +10,21 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* Copies `dir` without trailing slashes.  A name is needed that another folder can have beside it. */
+static const char partial[] = ".partial";
+
+size_t plm__run_name(const char *dir, bool either)
+{
+    const size_t end    = sizeof partial - 1;
+    size_t       length = strlen(dir);
+    while (length > 1 && dir[length - 1] == '/') length--;
+    return either && length > end && memcmp(dir + length - end, partial, end) == 0 ? length - end : length;
+}
+
+/* A name is needed that another folder can have beside it. */
 static bool name_run(plm_run *run, const char *dir, bool either, const char *call)
 {
-    static const char partial[] = ".partial";
-    const size_t      end       = sizeof partial - 1;
-    size_t            length    = strlen(dir);
-    while (length > 1 && dir[length - 1] == '/') length--;
+    const size_t length = plm__run_name(dir, either);
     if (length >= PATH_MAX) return plm__fail(run->ctx, PLM_ERR_IO, "the run folder's name is too long: %.100s...", dir);
-    if (either && length > end && memcmp(dir + length - end, partial, end) == 0) length -= end;
     memcpy(run->dir, dir, length);
     const char *slash = strrchr(run->dir, '/'), *name = slash ? slash + 1 : run->dir;
     if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)

@@ -35,7 +35,9 @@ struct plm_run {
 
 /* ------------------------------------------------------------------ run.c */
 
-/* The object alone, with its names.  `dir` may end with slashes; with `either` also with ".partial". */
+/* How many characters of `dir` are a run's name: slashes at its end are not, nor, with `either`, is ".partial". */
+size_t plm__run_name(const char *dir, bool either);
+/* The object alone, with its names. */
 plm_run *plm__run_make(plm_ctx *ctx, const char *dir, bool with_val, bool either, const char *call);
 /* config.json, written beside and renamed. */
 bool plm__run_configure(plm_run *run, const char *config);

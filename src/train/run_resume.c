@@ -26,8 +26,10 @@ static bool has_checkpoint(const char *folder)
 
 bool plm_run_has_checkpoint(const char *dir)
 {
-    char path[PATH_MAX];
-    return dir && snprintf(path, sizeof path, "%s.partial", dir) < PATH_MAX && has_checkpoint(path);
+    char         path[PATH_MAX];
+    const size_t length = dir ? plm__run_name(dir, true) : 0;
+    return length > 0 && length < PATH_MAX &&
+           snprintf(path, sizeof path, "%.*s.partial", (int)length, dir) < PATH_MAX && has_checkpoint(path);
 }
 
 /* Where is it?  A finished run keeps its name until it goes on. */

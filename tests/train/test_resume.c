@@ -31,6 +31,8 @@ static void same_bits(int opt, bool conv)
     job_done(r);
     assert_true(exists(in(dir[1], ".partial/checkpoint-7.safetensors")));
     assert_true(plm_run_has_checkpoint(dir[1]) && !plm_run_has_checkpoint(dir[0]));
+    assert_true(plm_run_has_checkpoint(in(dir[1], "")) && plm_run_has_checkpoint(in(dir[1], ".partial//")));
+    assert_false(plm_run_has_checkpoint("") || plm_run_has_checkpoint(NULL));
     r.resume  = true;
     r.stop_at = 0;
     r.fail_at = 14;
