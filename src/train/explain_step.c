@@ -110,13 +110,15 @@ static bool linear_change(plm_explain *e, double *sum)
     return true;
 }
 
-/* No ||g||_F of layer k's matrices is larger: a sample's gradient is at most ||d loss / d h_out|| ||h_in||, and means obey
- * Cauchy and Schwarz. */
+/* No ||g||_F of layer k's matrices is larger: a sample's gradient is at most ||d loss / d h_out|| ||h_in||, times what the module
+ * itself adds to its weight as a map, and means obey Cauchy and Schwarz. */
 static double gradient_bound(const plm_explain *e, int k, const plm_step_terms *t)
 {
     const int             node = e->layer[k].node;
     const plm_node_bound *in   = &e->node[e->net->node[node].in[0]];
-    return e->node[node].onward * t->loss_slope * (in->offset + in->gain * t->x_rms);
+    plm_node_info         n;
+    if (!plm_graph_node_info(e->net, node, &n)) return (double)NAN;
+    return e->node[node].onward * n.lipschitz.factor * t->loss_slope * (in->offset + in->gain * t->x_rms);
 }
 
 static void fill_terms(const plm_explain *e, const plm__sizes *sizes, plm_step_terms *t)

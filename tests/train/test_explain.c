@@ -15,6 +15,14 @@ typedef struct {
     int64_t        y[SAMPLES];
 } fixture;
 
+static plm_dataset *dataset(fixture *f)
+{
+    return plm_dataset_from_arrays(
+        f->ctx, &(plm_arrays_desc){ .x       = plm_tensor_wrap(PLM_F32, plm_shape_of(SAMPLES, 3, 2, 2), f->x),
+                                    .y       = plm_tensor_wrap(PLM_I64, plm_shape_of(SAMPLES), f->y),
+                                    .classes = CLASSES });
+}
+
 static bool make(fixture *f, const plm_allocator *allocator)
 {
     f->ctx = plm_ctx_new(
@@ -22,10 +30,7 @@ static bool make(fixture *f, const plm_allocator *allocator)
     if (!f->ctx) return false;
     test_fill(f->x, SAMPLES * D_0, 1, -2, 2);
     for (int i = 0; i < SAMPLES; i++) f->y[i] = (i * i) % CLASSES;
-    f->data = plm_dataset_from_arrays(
-        f->ctx, &(plm_arrays_desc){ .x       = plm_tensor_wrap(PLM_F32, plm_shape_of(SAMPLES, 3, 2, 2), f->x),
-                                    .y       = plm_tensor_wrap(PLM_I64, plm_shape_of(SAMPLES), f->y),
-                                    .classes = CLASSES });
+    f->data = dataset(f);
     return f->data;
 }
 
@@ -385,6 +390,24 @@ static void test_bounds_hold(void **state)
     }
 }
 
+/* A table's rows are numbered: how large the numbers are says nothing. */
+static void test_table_has_no_bound(void **state)
+{
+    fixture       *f = *state;
+    plm_step_terms t;
+    plm_layer_step layer[2];
+    for (int i = 0; i < SAMPLES * D_0; i++) f->x[i] = (float)(i % 5);
+    plm_dataset_free(f->data);
+    f->data      = dataset(f);
+    plm_graph *g = f->net = plm_graph_new(f->ctx);
+    plm_node h = plm_nn_embedding(plm_nn_input(g, plm_shape_of(3, 2, 2)), &(plm_embedding_desc){ .num = 5, .dim = 2 });
+    plm_graph_output(plm_nn_linear(plm_nn_flatten(h), &(plm_linear_desc){ .out = CLASSES }), "y");
+    f->o = plm_agd_new(g, NULL);
+    open_explain(f, &(plm_explain_desc){ .data = f->data });
+    assert_true(plm_explain_step(f->e, f->o, false, &t, layer));
+    assert_true(layer[0].grad > 0 && isnan(layer[0].grad_bound));
+}
+
 /* ------------------------------------------------------------------ what can go wrong */
 
 static void test_errors(void **state)
@@ -471,6 +494,7 @@ int main(void)
         explain_test(test_put_back),
         explain_test(test_full),
         explain_test(test_bounds_hold),
+        explain_test(test_table_has_no_bound),
         explain_test(test_errors),
         cmocka_unit_test(test_failing_allocations),
         cmocka_unit_test(test_formulas),
