@@ -95,8 +95,8 @@ typedef struct {
 
 /* d loss / d parameter for every trainable parameter and every input with .grad, by reverse accumulation.  `loss` has one
  * element.  A second backward over the same values is an error; so is a loss that is not finite (PLM_ERR_NONFINITE names
- * the first culprit that can still be seen).  It overwrites each parameter's gradient, or adds to it if
- * the last backward pass that reached that parameter had .more (and no step or plm_ctx_clear came between). */
+ * the first culprit that can still be seen).  It overwrites the gradient of each parameter that the loss
+ * depends on (the others keep theirs, which the next step takes unless one has taken it before), or adds to it if the last backward pass that reached that parameter had .more (and no step or plm_ctx_clear came between). */
 PLM_API bool plm_backward(plm_val loss) PLM_MUST_CHECK;
 PLM_API bool plm_backward_with(plm_val loss, const plm_backward_desc *desc) PLM_MUST_CHECK;
 
@@ -166,9 +166,9 @@ typedef enum {
  * op may be applied from inside one.  The struct must outlive the tapes it is used on. */
 typedef struct plm_op {
     const char *name;
-    bool (*shape)(plm_record *r);   /* checks inputs; calls plm_record_set_out, plm_record_set_aux          */
-    bool (*prepare)(plm_record *r); /* may be NULL: chooses layouts and kernels; once per plan              */
-    bool (*forward)(plm_record *r);
+    bool (*shape)(plm_record *r);    /* checks inputs; calls plm_record_set_out, plm_record_set_aux          */
+    bool (*prepare)(plm_record *r);  /* may be NULL: chooses layouts and kernels; once per plan              */
+    bool (*forward)(plm_record *r);  /* NULL: a view, the input's memory under another shape of as many elements */
     bool (*backward)(plm_record *r); /* NULL: no gradient flows through                                      */
     unsigned        saves;           /* PLM_SAVES_*; auxiliary buffers are always kept for backward          */
     plm_layout_wish layout;

@@ -146,7 +146,7 @@ static bool check(plm_tape *tape, const plm__value *loss)
     if (l->no_grad) return plm__fail(l->ctx, PLM_ERR_STATE, "plm_backward: the tape does not record (.no_grad)");
     if (tape->done)
         return plm__fail(l->ctx, PLM_ERR_STATE, "plm_backward: a second backward pass over one tape, reset it first");
-    if (plm__layout_floats(&loss->layout) != 1)
+    if (plm_shape_count(plm__layout_shape(&loss->layout)) != 1)
         return plm__fail(l->ctx, PLM_ERR_SHAPE, "plm_backward: the loss has shape %s, expected one element",
                          plm__shape_text(plm__layout_shape(&loss->layout), text));
     if (!loss->wants_grad)
@@ -186,9 +186,10 @@ bool plm_backward_with(plm_val loss, const plm_backward_desc *desc)
             if (v->param && v->readers && v->param->accumulate == l->ctx->clears + 1 && v->param->grad)
                 plm__pool_keep(v->grad = v->param->grad);
         }
-        value->grad = plm__pool_get(l->ctx, sizeof(float));
-        ok          = value->grad != NULL;
-        if (ok) *(float *)value->grad->data = 1;
+        const size_t bytes = (size_t)plm__layout_floats(&value->layout) * sizeof(float); /* one element, and padding */
+        value->grad        = plm__pool_get(l->ctx, bytes);
+        ok                 = value->grad != NULL;
+        if (ok) *(float *)memset(value->grad->data, 0, bytes) = 1;
     }
     for (int i = l->records - 1; i >= 0 && ok; i--) {
         plm_record *r = &l->record[i];

@@ -115,6 +115,25 @@ static void test_input_gradients(void **state)
     assert_error(f->ctx, PLM_ERR_STATE, "plm_val_grad: no gradient is kept for this value");
 }
 
+/* A score of a fully convolutional network: one number, in a layout that has room for 8 or 16 channels. */
+static void test_loss_in_a_padded_layout(void **state)
+{
+    enum { N = 16 * 9 };
+    fixture     *f = *state;
+    static float x[N], w[N], g[N];
+    plm_param   *p = plm_param_new(f->ctx, plm_shape_of(1, 16, 3, 3), &(plm_param_desc){ .name = "w" });
+    test_fill(x, N, 1, -1, 1);
+    test_fill(w, N, 2, -1, 1);
+    assert_true(plm_param_write(p, w, N));
+    const plm_val in = plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(1, 16, 3, 3), x));
+    const plm_val y  = plm_conv2d(in, plm_tape_param(f->tape, p), plm_none, NULL);
+    assert_true(plm_backward(plm_scale(y, 2)));
+    assert_true(plm_param_read_grad(p, g, N));
+    for (int i = 0; i < N; i++) assert_close((double)g[i], 2 * (double)x[i], 0, 1e-6);
+    plm_tape_reset(f->tape);
+    plm_param_free(p);
+}
+
 static void test_bad_losses(void **state)
 {
     fixture *f = *state;
@@ -194,6 +213,7 @@ int main(void)
         tape_test(test_no_grad),
         tape_test(test_eval_with_grad),
         tape_test(test_input_gradients),
+        tape_test(test_loss_in_a_padded_layout),
         tape_test(test_bad_losses),
         tape_test(test_nonfinite_is_named),
         tape_test(test_refused_backward_changes_nothing),

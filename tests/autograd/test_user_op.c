@@ -77,6 +77,35 @@ static void test_no_backward(void **state)
     assert_error(ctx, PLM_ERR_STATE, "the loss depends on no trainable parameter");
 }
 
+static bool same_shape(plm_record *r)
+{
+    return plm_record_set_out(r, plm_record_in_shape(r, 0));
+}
+
+/* dx = y dy. */
+static bool view_backward(plm_record *r)
+{
+    float *dx = plm_record_grad_in(r, 0);
+    for (int64_t i = 0; dx && i < plm_record_size(r); i++) dx[i] = plm_record_out(r)[i] * plm_record_grad_out(r)[i];
+    return dx != NULL;
+}
+
+/* Without forward the output is the input's memory, be it lent, and can be read in backward. */
+static void test_view(void **state)
+{
+    plm_ctx            *ctx  = *state;
+    static const plm_op view = {
+        .name = "view", .shape = same_shape, .backward = view_backward, .saves = PLM_SAVES_OUTPUT
+    };
+    const float   x[2] = { 3, -2 };
+    float         g[2];
+    plm_tape     *tape = plm_tape_new(ctx, NULL);
+    const plm_val v =
+        plm_tape_input_with(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2), x), &(plm_input_desc){ .grad = true });
+    assert_true(plm_backward(plm_sum(plm_apply(&view, NULL, 0, &v, 1), NULL)) && plm_val_grad(v, g, 2));
+    assert_memory_equal(g, x, sizeof g);
+}
+
 static bool forgetful_shape(plm_record *r)
 {
     (void)r;
@@ -201,6 +230,7 @@ static void test_ops_without_sense(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { ctx_test(test_values_and_gradient), ctx_test(test_no_backward),
-                                        ctx_test(test_broken_ops), ctx_test(test_ops_without_sense) };
+                                        ctx_test(test_view), ctx_test(test_broken_ops),
+                                        ctx_test(test_ops_without_sense) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
