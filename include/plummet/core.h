@@ -57,7 +57,7 @@ typedef enum { PLM_CONV_AUTO = 0, PLM_CONV_DIRECT, PLM_CONV_WINOGRAD } plm_conv_
 
 typedef struct {
     uint64_t           seed;         /* of everything random; 0 is a seed like any other                   */
-    int                threads;      /* 0: what affinity, cgroup and OMP_THREAD_LIMIT allow                 */
+    int                threads;      /* 0: what affinity, a container's cgroup and OpenMP's environment allow */
     bool               check_finite; /* name the first op that makes a nan or an infinity (slower)         */
     plm_conv_algorithm conv;
     plm_on_error       on_error; /* NULL: none                                                         */

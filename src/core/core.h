@@ -31,8 +31,8 @@ struct plm_ctx {
     void (*watch)(void *user, const char *op, const char *node, bool backward, double seconds);
     void *watch_user;
 
-    int gate_depth; /* public calls may nest; the outermost one restores the caller's thread count */
-    int gate_threads;
+    int gate_depth;                 /* public calls may nest; the outermost one restores the caller's thread count */
+    int gate_threads, gate_dynamic; /* the caller's */
 
     /* State of the floors above, each freed by the function it came with, last floor first.  `reset` may be NULL. */
     struct {

@@ -17,6 +17,7 @@ static const plm_ctx_desc defaults = { 0 };
 plm_ctx *plm_ctx_new(const plm_ctx_desc *desc)
 {
     const plm_ctx_desc *d         = desc ? desc : &defaults;
+    const bool          countable = d->threads >= 0 && d->threads <= MAX_THREADS && d->threads <= plm__thread_limit();
     const bool          complete  = (d->allocator.alloc != NULL) == (d->allocator.free != NULL);
     const plm_allocator allocator = d->allocator.alloc && complete ? d->allocator : plm__system_allocator();
 
@@ -28,13 +29,13 @@ plm_ctx *plm_ctx_new(const plm_ctx_desc *desc)
                       .seed          = d->seed,
                       .check_finite  = d->check_finite,
                       .conv          = d->conv,
-                      .threads       = d->threads > 0 ? d->threads : plm__available_threads(),
+                      .threads       = d->threads > 0 && countable ? d->threads : plm__available_threads(),
                       .stats         = { .allocations = 1, .bytes = sizeof *ctx, .peak_bytes = sizeof *ctx } };
     if (!complete) plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: allocator has only one of alloc and free");
     if (d->threads < 0 || d->threads > MAX_THREADS)
         plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: threads is %d, expected 0 to %d", d->threads, MAX_THREADS);
-    else if (d->threads > plm__thread_limit())
-        plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: threads is %d, and OMP_THREAD_LIMIT allows %d", d->threads,
+    else if (!countable)
+        plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: threads is %d, and OpenMP's environment allows %d", d->threads,
                   plm__thread_limit());
     if (d->conv < PLM_CONV_AUTO || d->conv > PLM_CONV_WINOGRAD)
         plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: conv is %d, expected PLM_CONV_AUTO, _DIRECT or _WINOGRAD",

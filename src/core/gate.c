@@ -1,7 +1,8 @@
 /* gate.c: the one door of every public call that may run kernels.
  *
  * oneDNN hangs when called from inside an OpenMP parallel region, and its primitives keep the thread count they were made
- * with: so the door refuses the first and sets the second, and puts the caller's thread count back on leaving. */
+ * with: so the door refuses the first and sets the second, on a busy machine too (OMP_DYNAMIC would give fewer), and puts the
+ * caller's settings back on leaving. */
 #include "core/memory.h"
 
 #include <omp.h>
@@ -19,14 +20,18 @@ bool plm__enter(plm_ctx *ctx, const char *call)
     if (ctx->status != PLM_OK) return false;
     if (ctx->gate_depth++ == 0) {
         ctx->gate_threads = omp_get_max_threads();
+        ctx->gate_dynamic = omp_get_dynamic();
         if (ctx->gate_threads != ctx->threads) omp_set_num_threads(ctx->threads);
+        if (ctx->gate_dynamic) omp_set_dynamic(0);
     }
     return true;
 }
 
 void plm__leave(plm_ctx *ctx)
 {
-    if (--ctx->gate_depth == 0 && ctx->gate_threads != ctx->threads) omp_set_num_threads(ctx->gate_threads);
+    if (--ctx->gate_depth > 0) return;
+    if (ctx->gate_threads != ctx->threads) omp_set_num_threads(ctx->gate_threads);
+    if (ctx->gate_dynamic) omp_set_dynamic(1);
 }
 
 /* CPUs that the cgroup's quota amounts to, rounded up; 0: no quota. */
@@ -51,5 +56,5 @@ int plm__available_threads(void)
 
 int plm__thread_limit(void)
 {
-    return omp_get_thread_limit();
+    return omp_get_max_active_levels() > 0 ? omp_get_thread_limit() : 1;
 }

@@ -5,7 +5,7 @@
 #include "core/core.h"
 
 plm_allocator plm__system_allocator(void);
-int           plm__available_threads(void); /* what affinity, cgroup and OMP_THREAD_LIMIT allow, at least 1 */
+int           plm__available_threads(void); /* what affinity, a container's cgroup and OpenMP allow, at least 1 */
 int           plm__thread_limit(void);      /* oneDNN waits for ever if it gets fewer threads than it was promised */
 
 void *plm__memory_take(plm_ctx *ctx, size_t bytes, size_t align); /* NULL without an error: the caller names what for */

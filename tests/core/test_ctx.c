@@ -1,6 +1,8 @@
 /* test_ctx.c: the context and its one sticky error. */
 #include "support.h"
 
+#include <omp.h>
+
 #include "core/core.h"
 
 /* What on_error was told. */
@@ -114,8 +116,10 @@ static void test_bad_descs_are_errors_of_the_new_context(void **state)
     const struct {
         plm_ctx_desc desc;
         const char  *part;
-    } bad[] = { { { .threads = -3 }, "threads is -3" }, { { .allocator = half }, "only one of alloc and free" } };
-    for (int i = 0; i < 2; i++) {
+    } bad[] = { { { .threads = -3 }, "threads is -3" },
+                { { .threads = 5000 }, "threads is 5000, expected 0 to 4096" },
+                { { .allocator = half }, "only one of alloc and free" } };
+    for (int i = 0; i < 3; i++) {
         plm_ctx_desc d  = bad[i].desc;
         d.on_error      = listen;
         d.on_error_user = &heard;
@@ -123,11 +127,20 @@ static void test_bad_descs_are_errors_of_the_new_context(void **state)
         assert_non_null(ctx);
         assert_int_equal(heard.calls, i + 1);
         assert_null(plm_graph_new(ctx));
-        assert_true(plm_ctx_threads(ctx) >= 1);
+        assert_true(plm_ctx_threads(ctx) >= 1 && plm_ctx_threads(ctx) < 5000); /* and it can be used once cleared */
         assert_error(ctx, PLM_ERR_ARGUMENT, bad[i].part);
         plm_ctx_free(ctx);
     }
     assert_int_equal(counting.calls, 0);
+
+    const int levels = omp_get_max_active_levels();
+    omp_set_max_active_levels(0); /* as OMP_MAX_ACTIVE_LEVELS=0: every team is one thread */
+    plm_ctx *two = plm_ctx_new(&(plm_ctx_desc){ .threads = 2 }), *one = plm_ctx_new(NULL);
+    omp_set_max_active_levels(levels);
+    assert_error(two, PLM_ERR_ARGUMENT, "plm_ctx_new: threads is 2, and OpenMP's environment allows 1");
+    assert_int_equal(plm_ctx_threads(one), 1);
+    plm_ctx_free(two);
+    plm_ctx_free(one);
 }
 
 static void test_contexts_do_not_see_each_other(void **state)

@@ -147,13 +147,18 @@ static void test_inside_it_is_the_contexts_thread_count(void **state)
 {
     fixture *f = *state;
     omp_set_num_threads(FOREIGN);
+    omp_set_dynamic(1);
     assert_true(plm__enter(f->ctx, "outer"));
     assert_int_equal(omp_get_max_threads(), 2);
+    assert_false(omp_get_dynamic());
     assert_true(plm__enter(f->ctx, "inner"));
     plm__leave(f->ctx);
     assert_int_equal(omp_get_max_threads(), 2); /* the outermost door restores */
+    assert_false(omp_get_dynamic());
     plm__leave(f->ctx);
     assert_int_equal(omp_get_max_threads(), FOREIGN);
+    assert_true(omp_get_dynamic());
+    omp_set_dynamic(0);
 }
 
 static void test_callers_thread_count_is_restored(void **state)

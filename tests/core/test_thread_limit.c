@@ -16,7 +16,7 @@ static void test_more(void **state)
 {
     (void)state;
     plm_ctx *ctx = plm_ctx_new(&(plm_ctx_desc){ .threads = 2 });
-    assert_error(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: threads is 2, and OMP_THREAD_LIMIT allows 1");
+    assert_error(ctx, PLM_ERR_ARGUMENT, "plm_ctx_new: threads is 2, and OpenMP's environment allows 1");
     plm_ctx_free(ctx);
 }
 
