@@ -68,8 +68,8 @@ typedef struct {
 } plm_pool2d_op_desc;
 
 /* y[n,c,i,j] = largest, or mean, of x[n, c, i*stride + p - pad, j*stride + q - pad] over 0 <= p, q < kernel.
- *   Padding never wins a maximum.  It counts as zeros in a mean, which divides by kernel^2; with exclude_pad the mean is
- *   over those elements of the window that are in x.
+ *   Padding never wins a maximum, nor does a nan (unlike in PyTorch); a window of nothing else has -FLT_MAX.  Padding counts
+ *   as zeros in a mean, which divides by kernel^2; with exclude_pad the mean is over those elements of the window that are in x.
  *   x [n,c,h,w], y [n,c,h',w'] with h' = floor((h + 2*pad - kernel) / stride) + 1; global: y [n,c,1,1], square or not
  *   PLM_ERR_SHAPE: the window is larger than the padded x.
  *   PLM_ERR_ARGUMENT: no kernel, or one beside global; stride below 1, pad below 0 or above kernel/2, a side above 32768;
@@ -124,8 +124,9 @@ PLM_API plm_val plm_where(plm_val cond, plm_val a, plm_val b);
 typedef struct {
     double p; /* probability of becoming 0, below 1; 0 means 0.5   (PLM_ZERO: 0) */
 } plm_dropout_op_desc;
-/* Training: y = 0 with probability p, else x / (1 - p), drawn from (context seed, module name, tape's step, element); see
- * plm_tape_set_step.  Two uses of one module in one step draw the same.  Evaluation: y = x.   Source: Srivastava et al. 2014. */
+/* Training: y = 0 with probability p, else x / (1 - p), drawn from (context seed, module name, number of the dropout in the module,
+ * tape's step, element).  So two applications of a graph in one step draw the same, and so would a new tape for every step:
+ * see plm_tape_set_step.  Evaluation: y = x.   Source: Srivastava et al. 2014. */
 PLM_API plm_val plm_dropout(plm_val x, const plm_dropout_op_desc *desc);
 
 /* Along one axis; negative axes count from the end.  The maximum is taken out first, so large inputs are safe. */

@@ -161,6 +161,8 @@ bool plm__record_reorder(plm_record *r, int i, const plm__layout *layout);
 void plm__record_set_layout(plm_record *r, const plm__layout *out);
 
 /* In `backward`, instead of plm_record_grad_in. */
+/* For an op that reads memory its caller lends: false after failing in a module's apply, which runs when that may be gone. */
+bool   plm__record_may_read_memory(plm_record *r);
 bool   plm__record_pass_grad(plm_record *r, int i);  /* input i's gradient IS the output's: no copy       */
 float *plm__record_reuse_grad(plm_record *r, int i); /* may be the output gradient's own memory: in place */
 

@@ -52,6 +52,12 @@ bool plm_record_set_aux(plm_record *r, int k, size_t bytes)
     return true;
 }
 
+bool plm__record_may_read_memory(plm_record *r)
+{
+    return !r->list->dry ||
+           plm_record_fail(r, PLM_ERR_STATE, "a module takes numbers from its inputs and parameters, not from memory");
+}
+
 const float *plm_record_in(const plm_record *r, int i)
 {
     const plm__value *v = plm__in(r, i);
@@ -60,7 +66,7 @@ const float *plm_record_in(const plm_record *r, int i)
 
 float *plm_record_out(const plm_record *r)
 {
-    return plm__out(r)->data->data;
+    return (float *)plm__value_data(plm__out(r)); /* a view may be of lent memory, which nothing writes */
 }
 
 void *plm_record_aux(const plm_record *r, int k)

@@ -177,6 +177,8 @@ static bool check_finite(plm_graph *g, const plm__value *input)
 static bool check_apply(plm_graph *g, plm_val x, const plm__value *input)
 {
     char a[PLM__SHAPE_TEXT], b[PLM__SHAPE_TEXT];
+    if (x.tape->list.dry)
+        return plm__fail(g->ctx, PLM_ERR_STATE, "plm_graph_apply: a module's apply is planned, it runs no other graph");
     if (x.tape->list.ctx != g->ctx)
         return plm__fail(g->ctx, PLM_ERR_ARGUMENT,
                          "plm_graph_apply: the input lives on a tape of another context than the graph");

@@ -10,7 +10,8 @@
 static bool shape(plm_record *r)
 {
     const plm_shape f = plm_record_in_shape(r, 0);
-    return plm__labels_check(plm_record_ctx(r), r->op->name, f, *(const plm_tensor *)plm_record_attr(r)) &&
+    return plm__record_may_read_memory(r) &&
+           plm__labels_check(plm_record_ctx(r), r->op->name, f, *(const plm_tensor *)plm_record_attr(r)) &&
            plm_record_set_aux(r, 0, (size_t)f.dim[0] * sizeof(int64_t)) &&
            plm_record_set_aux(r, 1, (size_t)f.dim[0] * sizeof(double)) &&
            plm_record_set_out(r, plm_shape_from(0, NULL));

@@ -37,6 +37,7 @@ static bool labels_shape(plm_record *r)
     char              a[PLM__SHAPE_TEXT], b[PLM__SHAPE_TEXT];
     const plm_tensor *t     = plm_record_attr(r);
     const int64_t    *index = t->data;
+    if (!plm__record_may_read_memory(r)) return false;
     if (!plm__shape_check(plm_record_ctx(r), t->shape, "embedding: the indices")) return false;
     if (t->dtype != PLM_I64 || !index)
         return plm_record_fail(r, PLM_ERR_ARGUMENT, "the indices are %s %s%s, expected i64", plm_dtype_name(t->dtype),

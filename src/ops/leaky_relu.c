@@ -6,7 +6,8 @@
 static bool shape(plm_record *r)
 {
     const double slope = *(const double *)plm_record_attr(r);
-    if (!isfinite(slope)) return plm_record_fail(r, PLM_ERR_ARGUMENT, "desc.slope is %g, expected a number", slope);
+    if (!isfinite((float)slope))
+        return plm_record_fail(r, PLM_ERR_ARGUMENT, "desc.slope is %g, expected a number that f32 holds", slope);
     return plm_record_set_out(r, plm_record_in_shape(r, 0));
 }
 

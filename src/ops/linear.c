@@ -57,7 +57,8 @@ static bool linear_relu_backward(plm_record *r)
     const linear_attr *attr = plm_record_attr(r);
     plm_ctx           *ctx  = plm_record_ctx(r);
     plm__block        *dy   = plm__out(r)->grad;
-    plm__block        *dz   = dy->refs == 1 ? dy : plm__pool_get(ctx, (size_t)plm_record_size(r) * sizeof(float));
+    plm__block        *dz =
+        dy->refs == 1 && !r->list->keep ? dy : plm__pool_get(ctx, (size_t)plm_record_size(r) * sizeof(float));
     if (!dz) return false;
     plm__relu_backward(plm_record_out(r), dy->data, dz->data, plm_record_size(r), (float)attr->relu);
     const bool ok = plm__weighted_backward(r, dz->data);

@@ -19,7 +19,8 @@ static bool shape(plm_record *r)
 {
     const attributes *d = plm_record_attr(r);
     const plm_shape   f = plm_record_in_shape(r, 0);
-    if (!plm__labels_check(plm_record_ctx(r), r->op->name, f, d->labels)) return false;
+    if (!plm__record_may_read_memory(r) || !plm__labels_check(plm_record_ctx(r), r->op->name, f, d->labels))
+        return false;
     if (!isfinite(d->target))
         return plm_record_fail(r, PLM_ERR_ARGUMENT, "desc.target is %g, expected a finite number", d->target);
     return plm_record_set_aux(r, 0, (size_t)f.dim[0] * sizeof(int64_t)) &&

@@ -6,8 +6,8 @@
 static bool shape(plm_record *r)
 {
     const double factor = *(const double *)plm_record_attr(r);
-    if (!isfinite(factor)) /* and factor 0 must be 0 over padding */
-        return plm_record_fail(r, PLM_ERR_ARGUMENT, "the factor is %g, expected a finite number", factor);
+    if (!isfinite((float)factor)) /* and factor 0 must be 0 over padding */
+        return plm_record_fail(r, PLM_ERR_ARGUMENT, "the factor is %g, expected a number that f32 holds", factor);
     return plm_record_set_out(r, plm_record_in_shape(r, 0));
 }
 

@@ -3,7 +3,8 @@
 
 typedef struct {
     int  axes[PLM_MAX_RANK];
-    int  count; /* as given, even if more than can be right; -1: all axes */
+    int  count; /* as given, even if it cannot be right */
+    bool all;
     bool keep;
     bool mean;
 } attributes;
@@ -16,11 +17,11 @@ static bool reduced(plm_record *r, plm_shape *small)
     const plm_shape   x                   = plm_record_in_shape(r, 0);
     bool              taken[PLM_MAX_RANK] = { false };
     *small                                = x;
-    if (d->count > x.rank)
-        return plm_record_fail(r, PLM_ERR_ARGUMENT, "desc.count is %d, but %s has only %d axes", d->count,
+    if (d->count < 0 || d->count > x.rank)
+        return plm_record_fail(r, PLM_ERR_ARGUMENT, "desc.count is %d, but %s has %d axes", d->count,
                                plm__shape_text(x, text), x.rank);
-    for (int i = 0; i < (d->count < 0 ? x.rank : d->count); i++) {
-        int axis = d->count < 0 ? i : d->axes[i];
+    for (int i = 0; i < (d->all ? x.rank : d->count); i++) {
+        int axis = d->all ? i : d->axes[i];
         if (!plm__axis(&axis, x.rank))
             return plm_record_fail(r, PLM_ERR_ARGUMENT, "there is no axis %d in %s", d->axes[i],
                                    plm__shape_text(x, text));
@@ -37,7 +38,7 @@ static bool listed(const attributes *d, int axis, int rank)
 {
     for (int i = 0; i < d->count; i++)
         if (d->axes[i] == axis || d->axes[i] + rank == axis) return true;
-    return d->count < 0;
+    return d->all;
 }
 
 static bool shape(plm_record *r)
@@ -84,8 +85,8 @@ static const plm_op mean = { .name = "mean", .shape = shape, .forward = forward,
 
 static plm_val apply(const plm_op *op, plm_val x, const plm_reduce_desc *desc)
 {
-    attributes d = { .count = desc && desc->axes ? desc->count : -1, .keep = desc && desc->keep, .mean = op == &mean };
-    if (d.count < -1) d.count = PLM_MAX_RANK + 1; /* a negative count is refused like too many */
+    attributes d = { .all = !desc || !desc->axes, .keep = desc && desc->keep, .mean = op == &mean };
+    if (!d.all) d.count = desc->count;
     for (int i = 0; i < d.count && i < PLM_MAX_RANK; i++) d.axes[i] = desc->axes[i];
     return plm_apply(op, &d, sizeof d, &x, 1);
 }

@@ -113,6 +113,26 @@ static void test_gradient_of_any_value(void **state)
     assert_grad(f->p, 54, -16);
 }
 
+/* A ReLU inside the matrix product before it makes its gradient of the output's, which is to be seen as well. */
+static void test_gradient_of_a_fused_value(void **state)
+{
+    fixture       *f = *state;
+    plm_graph     *g = plm_graph_new(f->ctx);
+    const plm_node a = plm_nn_linear(plm_nn_input(g, plm_shape_of(2)), &(plm_linear_desc){ .out = 12 });
+    const plm_node b = plm_nn_relu(a, &(plm_relu_desc){ .scale = PLM_SQRT2 });
+    float          w[12], grad[12];
+    plm_node_keep(b);
+    plm_graph_output(plm_nn_linear(b, &(plm_linear_desc){ .out = 1 }), "y");
+    assert_true(plm_graph_init(g, PLM_INIT_AGD));
+    keeping(f);
+    assert_true(
+        plm_backward(plm_graph_apply(g, plm_tape_input(f->tape, plm_tensor_wrap(PLM_F32, plm_shape_of(1, 2), start)))));
+    assert_true(plm_param_read(plm_graph_layer(g, 1)->weight, w, 12));
+    assert_true(plm_val_grad(plm_node_value(b, f->tape), grad, 12));
+    for (int i = 0; i < 12; i++) assert_close((double)grad[i], (double)w[i], 0, 1e-6);
+    plm_graph_free(g);
+}
+
 enum { ROOM = 1 << 15, BATCH = 3 };
 
 /* A residual block with batch norm, channels that need padding, a shared input and a pool. */
@@ -215,10 +235,15 @@ static void test_sentences(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        tape_test(test_text),      tape_test(test_dot),
-        tape_test(test_numbers),   tape_test(test_what_is_given_back),
-        tape_test(test_graph),     tape_test(test_gradient_of_any_value),
-        tape_test(test_no_grad),   tape_test(test_memory_comes_back),
+        tape_test(test_text),
+        tape_test(test_dot),
+        tape_test(test_numbers),
+        tape_test(test_what_is_given_back),
+        tape_test(test_graph),
+        tape_test(test_gradient_of_any_value),
+        tape_test(test_gradient_of_a_fused_value),
+        tape_test(test_no_grad),
+        tape_test(test_memory_comes_back),
         tape_test(test_sentences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

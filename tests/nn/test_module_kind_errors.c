@@ -38,6 +38,8 @@ static plm_val odd_apply(const plm_module *m, const plm_val *x)
     if (strcmp(m->name, "steps") == 0 && plm_backward(plm_mean(x[0], NULL))) return plm_none;
     if (strcmp(m->name, "memory") == 0)
         return plm_add(x[0], plm_tape_input(x[0].tape, plm_tensor_wrap(PLM_F32, plm_shape_of(5), constant)));
+    if (strcmp(m->name, "labels") == 0) return plm_embedding(plm_tape_param(x[0].tape, m->param[0]), (plm_tensor){ 0 });
+    if (strcmp(m->name, "nested") == 0) return plm_graph_apply(m->graph, x[0]);
     const plm_val y2 = plm_scale(x[0], 2), y4 = plm_scale(y2, 2);
     plm_release(y2); /* needs not, may */
     return y4;
@@ -96,6 +98,8 @@ static void test_bad_apply(void **state)
         { "reads", "plm_val_read: there are no numbers yet: a module's apply is planned, then run" },
         { "steps", "plm_backward: a module's apply is planned, it has no gradients" },
         { "memory", "input: a module takes numbers from its inputs and parameters, not from memory" },
+        { "labels", "embedding at labels: a module takes numbers from its inputs and parameters, not from memory" },
+        { "nested", "plm_graph_apply: a module's apply is planned, it runs no other graph" },
         { "good", NULL },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -84,6 +84,41 @@ static void test_steps_of_a_tape(void **state)
     assert_memory_equal(y[0], y[1], sizeof y[0]);
 }
 
+/* A module that draws twice, side by side. */
+static bool pair_resolve(plm_module *m, const plm_shape *in)
+{
+    m->shape = plm_shape_of(2 * in->dim[0]);
+    return true;
+}
+
+static plm_val pair_apply(const plm_module *m, const plm_val *in)
+{
+    (void)m;
+    return plm_concat((plm_val[]){ plm_dropout(in[0], NULL), plm_dropout(in[0], NULL) }, 2, 1);
+}
+
+/* Each dropout of a module has its own draws, and the same in each application within a step. */
+static void test_two_in_a_module(void **state)
+{
+    static const plm_module_kind pair = {
+        .name = "pair", .inputs = 1, .desc_bytes = sizeof(plm_module_desc), .resolve = pair_resolve, .apply = pair_apply
+    };
+    static float   both[2][2 * N];
+    plm_ctx       *ctx   = *state;
+    plm_graph     *net   = plm_graph_new(ctx);
+    plm_tape      *tape  = plm_tape_new(ctx, NULL);
+    const plm_node image = plm_nn_input(net, plm_shape_of(N));
+    plm_graph_output(plm_nn_module(&image, 1, &pair, NULL), "y");
+    assert_true(plm_graph_init(net, PLM_INIT_AGD));
+    for (int i = 0; i < 2; i++) {
+        const plm_val v = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(1, N), x));
+        assert_true(plm_val_read(plm_graph_apply(net, v), both[i], 2 * N));
+    }
+    assert_true(different(both[0], both[0] + N) > N / 3);
+    assert_memory_equal(both[0], both[1], sizeof both[0]);
+    plm_graph_free(net);
+}
+
 /* dx = dy / (1 - p) at the very places that stayed; y used twice, so dy is a sum. */
 static void test_gradient(void **state)
 {
@@ -133,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_fraction_and_size),
         cmocka_unit_test(test_what_decides),
         ctx_test(test_steps_of_a_tape),
+        ctx_test(test_two_in_a_module),
         ctx_test(test_gradient),
         ctx_test(test_identity),
         ctx_test(test_errors),

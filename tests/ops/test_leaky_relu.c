@@ -69,7 +69,10 @@ static void test_errors(void **state)
     plm_tape     *tape = plm_tape_new(ctx, NULL);
     const plm_val v    = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(1), x));
     plm_leaky_relu(v, &(plm_leaky_relu_op_desc){ .slope = INFINITY });
-    assert_error(ctx, PLM_ERR_ARGUMENT, "leaky_relu: desc.slope is inf, expected a number");
+    assert_error(ctx, PLM_ERR_ARGUMENT, "leaky_relu: desc.slope is inf, expected a number that f32 holds");
+    const plm_val again = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(1), x));
+    plm_leaky_relu(again, &(plm_leaky_relu_op_desc){ .slope = 1e39 });
+    assert_error(ctx, PLM_ERR_ARGUMENT, "leaky_relu: desc.slope is 1e+39");
 }
 
 int main(void)

@@ -127,8 +127,9 @@ static void test_errors(void **state)
     } bad[] = { { { 2 }, 1, "sum: there is no axis 2 in [2,3]" },
                 { { -3 }, 1, "sum: there is no axis -3 in [2,3]" },
                 { { 1, -1 }, 2, "sum: axis 1 of [2,3] is named twice" },
-                { { 0, 1, 0 }, 3, "sum: desc.count is 3, but [2,3] has only 2 axes" },
-                { { 0 }, -2, "sum: desc.count is" } };
+                { { 0, 1, 0 }, 3, "sum: desc.count is 3, but [2,3] has 2 axes" },
+                { { 0 }, -2, "sum: desc.count is -2, but [2,3] has 2 axes" },
+                { { 0 }, -1, "sum: desc.count is -1, but [2,3] has 2 axes" } };
     for (int i = 0; i < (int)(sizeof bad / sizeof *bad); i++) {
         const plm_val v = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(2, 3), x));
         assert_false(plm_val_ok(plm_sum(v, &(plm_reduce_desc){ .axes = bad[i].axes, .count = bad[i].count })));

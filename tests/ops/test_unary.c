@@ -147,6 +147,8 @@ static void test_errors(void **state)
     const plm_val v    = plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(1), x));
     plm_scale(v, INFINITY);
     assert_error(ctx, PLM_ERR_ARGUMENT, "scale: the factor is inf");
+    plm_scale(plm_tape_input(tape, plm_tensor_wrap(PLM_F32, plm_shape_of(1), x)), -1e39);
+    assert_error(ctx, PLM_ERR_ARGUMENT, "scale: the factor is -1e+39, expected a number that f32 holds");
     plm_exp(v);
     assert_error(ctx, PLM_ERR_STATE, "exp: the value is stale");
     assert_false(plm_val_ok(plm_tanh(plm_none)));
