@@ -73,7 +73,8 @@ static void put_line(FILE *file, const cli_plot_look *look, int column, int i, c
     fputs(last ? "\n" : ", \\\n", file);
 }
 
-/* An axis as high as what is drawn, with enough numbers on it: 1 to 9 or 1, 2, 5 of each decade where there are few decades. */
+/* An axis as high as what is drawn, with enough numbers on it: 1 to 9 or 1, 2, 5 of each decade where there are few decades,
+ * its ends where it lies between two of these. */
 static void put_log_y(FILE *file, double bottom, double top)
 {
     const double low = bottom / 1.1, high = top * 1.1;
@@ -90,6 +91,10 @@ static void put_log_y(FILE *file, double bottom, double top)
             fprintf(file, "%c%.3g", before, x);
             before = ',';
         }
+    if (before == '(') { /* so short an axis may have no round number */
+        fprintf(file, "(%.3g", bottom);
+        if (top > bottom) fprintf(file, ",%.3g", top);
+    }
     fprintf(file, ")\n");
 }
 

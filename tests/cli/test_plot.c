@@ -191,6 +191,27 @@ static void test_files(void **state)
     assert_int_not_equal(access(path_in(dir, "plots/loss.csv.partial"), F_OK), 0);
 }
 
+/* Between two round numbers an axis has its ends, and one number where they are the same: a constant rate. */
+static void test_short_axes(void **state)
+{
+    (void)state;
+    char        dir[1024];
+    static char text[1 << 14];
+    snprintf(dir, sizeof dir, "%s", make_run("short", NULL, NULL, NULL));
+    make_known_run("short/a0", "sgd", 0.1, 0, 0.34, 0.5, 1);
+    make_known_run("short/a1", "sgd", 0.1, 1, 0.36, 0.5, 1);
+    assert_int_equal(run("plot %s --format svg", dir), 0);
+    slurp(path_in(dir, "plots/loss.gp"), text, sizeof text);
+    assert_non_null(strstr(text, "set yrange [0.309:0.396]\n    set ytics (0.34,0.36)\n"));
+
+    assert_int_equal(
+        run("train --optim adam --lr 1.5e-3 --depth 2 --width 8 --epochs 1 --out %s/constant --quiet", dir), 0);
+    assert_int_equal(run("plot %s/constant --format svg", dir), 0);
+    assert_string_equal(err, "");
+    slurp(path_in(dir, "constant/plots/eta.gp"), text, sizeof text);
+    assert_non_null(strstr(text, "set ytics (0.0015)\n"));
+}
+
 #define MONITOR "step,epoch,layer,stable_rank,contribution,update,G,eta,change,majorisation,df_rms,df_theory\n"
 #define STEP_1 \
     "1,1,\"a, \"\"b\"\"\",2,0.5,0.01,,,,,,\n1,1,c,4,1.5,0.03,,,,,,\n1,1,(network),,,,2,0.7,-0.3,-0.1,0.5,0.9\n"
@@ -398,6 +419,7 @@ int main(void)
         ctx_test(test_lines),
         ctx_test(test_common),
         ctx_test(test_unfinished),
+        cmocka_unit_test(test_short_axes),
         ctx_test(test_monitor),
         ctx_test(test_wrong_monitors),
         cmocka_unit_test(test_values),
