@@ -5,6 +5,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -195,6 +196,8 @@ void        cli_signals_forget(void);
 int         cli_signalled(void); /* which one came since the command began; 0: none */
 const char *cli_signal_name(int signal);
 
+/* RUN without slashes and ".partial" at its end; false: too long for a path. */
+bool cli_run_name(const char *run, char name[PATH_MAX]);
 /* Replaces what the command line said of `train --resume RUN` by the settings in RUN's config.json and what may be given
  * anew.  *config: what the texts belong to, for cJSON_Delete afterwards, in any case.  False after a wrong use or, with `why`,
  * when the run cannot be read. */

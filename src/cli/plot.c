@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define FEW 30 /* points that are marked one by one */
 
@@ -241,17 +242,26 @@ static bool report(plm_ctx *ctx, const cli_runs *runs, const char *dir, const ch
     return true;
 }
 
+/* RUN/plots; RUN.plots of a run that is not finished, whose folder gets another name or is begun anew. */
+static bool default_dir(const char *run, char dir[PATH_MAX])
+{
+    char        name[PATH_MAX];
+    struct stat info;
+    if (!cli_run_name(run, name)) return false;
+    const bool partial = run[strlen(name)] == '.' || stat(name, &info) != 0;
+    return snprintf(dir, PATH_MAX, "%s%splots", name, partial ? "." : "/") < PATH_MAX;
+}
+
 bool cli_plot(plm_ctx *ctx, const cli_settings *s, const char *const *inputs, int count)
 {
-    char          beside[PATH_MAX];
-    cli_runs      runs  = { 0 };
-    bool          drawn = false;
-    cli_plot_desc desc  = { .dir = s->out, .formats = s->formats, .what = s->what };
+    char          beside[PATH_MAX] = "plots";
+    cli_runs      runs             = { 0 };
+    bool          drawn            = false;
+    cli_plot_desc desc             = { .dir = s->out, .formats = s->formats, .what = s->what };
     if (count == 0) return cli_usage_error("plot needs run folders: plummet plot RUN...");
     if (!cli_plot_check(&desc)) return false;
     if (!desc.dir) {
-        const int n = snprintf(beside, sizeof beside, "%s%splots", count == 1 ? inputs[0] : "", count == 1 ? "/" : "");
-        if (n < 0 || n >= (int)sizeof beside)
+        if (count == 1 && !default_dir(inputs[0], beside))
             return plm_ctx_fail(ctx, PLM_ERR_IO, "the run folder's name is too long: %.100s...", inputs[0]);
         desc.dir = beside;
     }

@@ -43,8 +43,7 @@ static bool fail(char why[CLI_SENTENCE], const char *fmt, ...)
     return false;
 }
 
-/* RUN without slashes and ".partial" at its end; false: too long for a path. */
-static bool name_run(const char *run, char name[PATH_MAX])
+bool cli_run_name(const char *run, char name[PATH_MAX])
 {
     static const char partial[] = ".partial";
     const size_t      end       = sizeof partial - 1;
@@ -140,7 +139,7 @@ bool cli_resume(const cli_words *words, cli_settings *s, cJSON **config, char wh
     int  count;
     *config = NULL;
     if (!check_given(s)) return false;
-    if (!name_run(s->resume, run)) return fail(why, "the run folder's name is too long: %.100s...", s->resume);
+    if (!cli_run_name(s->resume, run)) return fail(why, "the run folder's name is too long: %.100s...", s->resume);
     if (!(*config = read_config(run, why))) return false;
     *s = cli_defaults;
     if (!take(s, *config)) return false;

@@ -125,6 +125,15 @@ static void test_unfinished(void **state)
     assert_close(p[0].mean, (0.51 + 0.7) / 2, 0, 1e-9);
     cli_lines_free(&lines);
     cli_runs_free(&runs);
+
+    /* Plots are beside an unfinished run, neither in its folder nor where that will be. */
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(run("plot %s/b1%s --what acc --format svg", dir, k ? ".partial/" : ""), 0);
+        assert_non_null(strstr(out, "unfinished/b1.plots/acc.svg\n"));
+        assert_int_not_equal(access(path_in(dir, "b1"), F_OK), 0);
+        assert_int_not_equal(access(path_in(dir, "b1.partial/plots"), F_OK), 0);
+        assert_int_equal(unlink(path_in(dir, "b1.plots/acc.svg")), 0);
+    }
 }
 
 static void test_values(void **state)
