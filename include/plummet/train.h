@@ -190,7 +190,7 @@ PLM_API bool plm_bench(plm_graph *net, plm_optimizer *opt, const plm_bench_desc 
  * renamed to DIR by plm_run_finish, so a folder of that name is a whole run (or one that diverged, and says so).
  *
  * `config` is JSON text (an object).  An existing DIR that is not an empty folder is an error; a left-over DIR.partial is
- * replaced, unless it has checkpoints. */
+ * replaced, unless it has checkpoints, a whole model or what is no part of a run. */
 PLM_API plm_run *plm_run_new(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
 /* Opens DIR.partial (`dir` is either name), so that plm_train takes it up at its newest checkpoint; a finished DIR becomes
  * DIR.partial again, to be given more epochs.  metrics.csv, steps.csv and monitor.csv keep the rows up to the checkpoint.  All

@@ -78,26 +78,39 @@ static bool is_checkpoint(const char *name)
     return plm__checkpoint_name(plain, &step);
 }
 
-static bool refuse_checkpoint(void *user, const char *name)
-{
-    const left_over *l = user;
-    return !is_checkpoint(name) ||
-           plm__fail(l->ctx, PLM_ERR_STATE,
-                     "%s has checkpoints of an unfinished run: resume it, or choose another name or remove the folder",
-                     l->partial);
-}
-
-static bool remove_ours(void *user, const char *name)
+static bool is_ours(const char *name)
 {
     static const char *const ours[] = { "config.json", "metrics.csv", "steps.csv",    PLM__MONITOR_FILE,
                                         PLM__MODEL,    PLM__DIVERGED, PLM__CHECKPOINT };
-    const left_over         *l      = user;
-    char                     path[PATH_MAX];
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) /* what was half written has a longer name */
-        if (strncmp(name, ours[i], strlen(ours[i])) == 0)
-            return plm__join(l->ctx, path, l->partial, name) &&
-                   (unlink(path) == 0 || plm__io_error(l->ctx, "remove", path));
-    return true;
+        if (strncmp(name, ours[i], strlen(ours[i])) == 0) return true;
+    return false;
+}
+
+/* Refuses what is worth more than a place for a new run. */
+static bool check_entry(void *user, const char *name)
+{
+    const left_over *l = user;
+    if (is_checkpoint(name))
+        return plm__fail(
+            l->ctx, PLM_ERR_STATE,
+            "%s has checkpoints of an unfinished run: resume it, or choose another name or remove the folder",
+            l->partial);
+    if (strcmp(name, PLM__MODEL) == 0)
+        return plm__fail(l->ctx, PLM_ERR_STATE,
+                         "%s has the model of a whole run: rename it, or choose another name or remove the folder",
+                         l->partial);
+    return is_ours(name) ||
+           plm__fail(l->ctx, PLM_ERR_IO,
+                     "%s has %s in it, which is no part of a run: choose another name or remove the folder", l->partial,
+                     name);
+}
+
+static bool remove_entry(void *user, const char *name)
+{
+    const left_over *l = user;
+    char             path[PATH_MAX];
+    return plm__join(l->ctx, path, l->partial, name) && (unlink(path) == 0 || plm__io_error(l->ctx, "remove", path));
 }
 
 static bool remove_partial(plm_ctx *ctx, const char *partial)
@@ -105,7 +118,7 @@ static bool remove_partial(plm_ctx *ctx, const char *partial)
     left_over   l = { ctx, partial };
     struct stat info;
     if (stat(partial, &info) != 0 && errno == ENOENT) return true;
-    if (!plm__each_entry(ctx, partial, refuse_checkpoint, &l) || !plm__each_entry(ctx, partial, remove_ours, &l))
+    if (!plm__each_entry(ctx, partial, check_entry, &l) || !plm__each_entry(ctx, partial, remove_entry, &l))
         return false;
     return rmdir(partial) == 0 || plm__io_error(ctx, "replace the unfinished run", partial);
 }

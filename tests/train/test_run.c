@@ -125,7 +125,7 @@ static void test_plain_columns(void **state)
     plm_graph_free(net);
 }
 
-/* What an interrupted run has left is replaced, a stranger's files are not. */
+/* What an interrupted run has left is replaced, a stranger's files and a whole model are not, nor what lies beside them. */
 static void test_left_over(void **state)
 {
     plm_ctx        *ctx = *state;
@@ -148,8 +148,13 @@ static void test_left_over(void **state)
     assert_non_null(file);
     fclose(file);
     assert_null(plm_run_new(ctx, dir, CONFIG, false, false));
-    assert_error(ctx, PLM_ERR_IO, "left.partial");
-    assert_true(exists(in(dir, ".partial/thesis.txt")));
+    assert_error(ctx, PLM_ERR_IO, "left.partial has thesis.txt in it");
+    assert_true(exists(in(dir, ".partial/thesis.txt")) && exists(in(dir, ".partial/config.json")));
+    assert_int_equal(unlink(in(dir, ".partial/thesis.txt")), 0);
+    assert_true(plm_graph_save(net, in(dir, ".partial/model.safetensors")));
+    assert_null(plm_run_new(ctx, dir, CONFIG, false, false));
+    assert_error(ctx, PLM_ERR_STATE, "left.partial has the model of a whole run: rename it");
+    assert_true(exists(in(dir, ".partial/model.safetensors")) && exists(in(dir, ".partial/config.json")));
     plm_graph_free(net);
 }
 
