@@ -183,17 +183,20 @@ static bool work(job *j, plm_ctx *ctx, const plm_arch *arch)
     print_start(j);
     cli_progress_begin(&j->progress, j->settings);
     if (!j->watch) cli_signals_begin();
-    const bool ok = train(j, ctx);
+    const bool ok    = train(j, ctx);
+    const bool whole = ok && j->last.epoch == j->settings->epochs;
+    const bool kept  = !whole || !j->run || plm_run_finish(j->run, j->net);
     if (!j->watch) cli_signals_end();
     if (!ok) {
         cli_progress_end(&j->progress);
         return keep_diverged(j, ctx);
     }
-    if (cli_signalled()) {
+    if (!whole) {
         cli_progress_end(&j->progress);
         return tell_stopped(j);
     }
-    if (j->run && !plm_run_finish(j->run, j->net)) return false;
+    if (!kept) return false;
+    cli_signals_forget(); /* one that came after the last step has stopped nothing */
     print_result(j);
     return true;
 }

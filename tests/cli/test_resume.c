@@ -196,6 +196,22 @@ static void test_resnet18(void **state)
     }
 }
 
+/* Waits until so many bytes are in the pipe, and then until the process does nothing any more. */
+static void wait_for_full_pipe(int reader, size_t bytes, pid_t child)
+{
+    char command[128];
+    int  queued = 0;
+    snprintf(command, sizeof command, "grep -q ') [RD] ' /proc/%d/task/*/stat", (int)child);
+    while ((size_t)queued < bytes) {
+        wait_ms(5);
+        assert_int_equal(ioctl(reader, FIONREAD, &queued), 0);
+    }
+    for (int still = 0; still < 20; still++) {
+        wait_ms(10);
+        if (system(command) == 0) still = 0;
+    }
+}
+
 /* A second signal does not wait.  The training hangs in a pipe that nobody reads. */
 static void test_second_signal(void **state)
 {
@@ -203,18 +219,41 @@ static void test_second_signal(void **state)
     int pipes[2], status;
     assert_int_equal(pipe(pipes), 0);
     assert_int_equal(fcntl(pipes[1], F_SETPIPE_SZ, 4096), 4096);
-    const pid_t child  = start(pipes[1], "train --depth 2 --width 8 --epochs 100000");
-    int         queued = 0;
-    while (queued < 4096 - 200) { /* a line has less */
-        wait_ms(5);
-        assert_int_equal(ioctl(pipes[0], FIONREAD, &queued), 0);
-    }
-    wait_ms(100);
+    const pid_t child = start(pipes[1], "train --depth 2 --width 8 --epochs 100000");
+    wait_for_full_pipe(pipes[0], 4096 - 200, child); /* a line has less */
     assert_int_equal(kill(child, SIGTERM), 0);
     wait_ms(200);
     assert_int_equal(waitpid(child, &status, WNOHANG), 0); /* it waits for the step, which waits for the pipe */
     assert_int_equal(kill(child, SIGINT), 0);
     assert_int_equal(end_of(child), 130);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
+/* A signal after the last step stops nothing.  The training hangs in a pipe that has no room for the last epoch's line. */
+static void test_late_signal(void **state)
+{
+    (void)state;
+    static const char how[] = "train --depth 2 --width 8 --epochs 1";
+    static char       text[4096];
+    char              dir[1024];
+    int               pipes[2];
+    name(dir, "in-time");
+    assert_int_equal(run("%s --out '%s'", how, dir), 0);
+    const char *last = strstr(out, "epoch  1/1");
+    assert_non_null(last);
+    const size_t before = (size_t)(last - out), filled = sizeof text - before - 20;
+    name(dir, "late");
+    assert_int_equal(pipe(pipes), 0);
+    assert_int_equal(fcntl(pipes[1], F_SETPIPE_SZ, 4096), 4096);
+    assert_int_equal(write(pipes[1], text, filled), filled);
+    const pid_t child = start(pipes[1], "%s --out '%s'", how, dir);
+    wait_for_full_pipe(pipes[0], filled + before, child);
+    assert_int_equal(kill(child, SIGTERM), 0);
+    assert_true(read(pipes[0], text, sizeof text) > 0);
+    assert_int_equal(end_of(child), 0);
+    assert_string_equal(err, "");
+    assert_same_model(dir, test_path("in-time"));
     close(pipes[0]);
     close(pipes[1]);
 }
@@ -419,12 +458,19 @@ static void test_every_option_comes_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fcn),           cmocka_unit_test(test_resnet18),
-        cmocka_unit_test(test_second_signal), cmocka_unit_test(test_nothing_kept),
-        cmocka_unit_test(test_more_epochs),   cmocka_unit_test(test_all_digits),
-        cmocka_unit_test(test_refused),       cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_data_replaced), cmocka_unit_test(test_another_machine),
-        cmocka_unit_test(test_nonfinite),     cmocka_unit_test(test_every_option_comes_back),
+        cmocka_unit_test(test_fcn),
+        cmocka_unit_test(test_resnet18),
+        cmocka_unit_test(test_second_signal),
+        cmocka_unit_test(test_late_signal),
+        cmocka_unit_test(test_nothing_kept),
+        cmocka_unit_test(test_more_epochs),
+        cmocka_unit_test(test_all_digits),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_data_replaced),
+        cmocka_unit_test(test_another_machine),
+        cmocka_unit_test(test_nonfinite),
+        cmocka_unit_test(test_every_option_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
