@@ -41,10 +41,10 @@ PLM_API plm_dataset *plm_dataset_from_csv(plm_ctx *ctx, const char *path, const 
  * decoded whenever a loader needs them, so the folder must stay as it is: a file that has changed since it was first read is an
  * error that names it.
  *
- * The shorter side becomes round(size 256/224) pixels, of which the middle square is the sample.  The recipe for
- * plm_loader_desc.augment is torchvision's RandomResizedCrop (.08 to 1 of the area, sides 3/4 to 4/3) and every other time
- * the mirror image.  Errors: no classes, a class without files, no such folder; and from plm_loader_next, a file that is
- * no image. */
+ * The shorter side becomes round(size 256/224) pixels, of which the middle square is the sample; an image that has the
+ * sample's size already is taken whole.  The recipe for plm_loader_desc.augment is torchvision's RandomResizedCrop (.08 to 1
+ * of the area, sides 3/4 to 4/3) and every other time the mirror image.  Errors: no classes, a class without files, no such
+ * folder; and from plm_loader_next, a file that is no image. */
 typedef struct {
     int                      size;          /* side of the square samples; 0 means 224                              */
     bool                     gray;          /* .299 red + .587 green + .114 blue; false: colours                    */

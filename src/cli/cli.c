@@ -45,7 +45,8 @@ static void print_command_help(const command *c, const plm_cli_extra *extra)
     printf("plummet %s %s\n\n%s.", c->name, c->usage, c->summary);
     if (c->bit == CLI_PREDICT)
         printf("\n\nINPUT is a .csv file of raw feature rows (a header line is passed over), a .f32 file of raw\n"
-               "little-endian numbers, a .pgm image for networks of grey images, or - for csv from standard input.\n"
+               "little-endian numbers, a .pgm image for networks of grey images, a .png or .jpg image (of\n"
+               "another size: its middle square, resized), or - for csv from standard input.\n"
                "Prints a csv: input, sample, class and the network's outputs.");
     if (c->bit == CLI_EVALUATE)
         printf("\n\nA named data set is evaluated on its test samples, with its own normalisation; a csv file on all\n"

@@ -234,13 +234,19 @@ static int64_t pgm_number(const char **at)
     return n;
 }
 
-/* Grey is relative in a PGM: white becomes what white is in the raw data, one over the normalisation's scale. */
+/* Grey is relative in an image file: what white becomes in the raw data, one over the normalisation's scale; without one
+ * what it is in the file. */
+static double white_of(const plm_graph *net, double in_file)
+{
+    const plm_normalization *norm = plm_graph_normalization(net);
+    return norm && norm->scale > 0 && norm->scale != 1 ? 1 / norm->scale : in_file;
+}
+
 static bool read_pgm(source *f, const plm_graph *net)
 {
-    const plm_shape          in   = plm_graph_input_shape(net);
-    const plm_normalization *norm = plm_graph_normalization(net);
-    const char              *at   = f->text + 2;
-    char                     text[160];
+    const plm_shape in = plm_graph_input_shape(net);
+    const char     *at = f->text + 2;
+    char            text[160];
     if (in.rank != 3 || in.dim[0] != 1)
         return plm_ctx_fail(f->ctx, PLM_ERR_SHAPE, "%s is a grey image, the network takes %s", shown(f),
                             cli_shape_text(in, text));
@@ -254,7 +260,7 @@ static bool read_pgm(source *f, const plm_graph *net)
     if (h != in.dim[1] || w != in.dim[2])
         return plm_ctx_fail(f->ctx, PLM_ERR_SHAPE, "%s is %lldx%lld pixels, the network takes %lldx%lld", shown(f),
                             (long long)w, (long long)h, (long long)in.dim[2], (long long)in.dim[1]);
-    const double scale = norm && norm->scale > 0 && norm->scale != 1 ? 1 / norm->scale : (double)most;
+    const double white = white_of(net, (double)most);
     const int    bytes = most > 255 ? 2 : 1;
     const char  *end   = f->text + f->size;
     float       *x     = next_row(f);
@@ -270,7 +276,7 @@ static bool read_pgm(source *f, const plm_graph *net)
         if (grey < 0 || grey > most)
             return plm_ctx_fail(f->ctx, PLM_ERR_FORMAT, "%s: pixel %lld of %lld is missing or above %lld", shown(f),
                                 (long long)i, (long long)h * w, (long long)most);
-        x[i] = (float)((double)grey / (double)most * scale);
+        x[i] = (float)((double)grey / (double)most * white);
     }
     if (x && binary && at != end)
         return plm_ctx_fail(f->ctx, PLM_ERR_FORMAT, "%s: %lld bytes follow its %lldx%lld pixels, expected one image",
@@ -287,8 +293,11 @@ static bool ends(const char *path, const char *ending)
 /* Into raw numbers as training saw them before normalising. */
 static bool read_image(source *f, const plm_graph *net)
 {
-    float *x = next_row(f);
-    return x && plm_image_read(f->ctx, f->path, plm_graph_input_shape(net), x);
+    const double white = white_of(net, 255);
+    float       *x     = next_row(f);
+    if (!x || !plm_image_read(f->ctx, f->path, plm_graph_input_shape(net), x)) return false;
+    for (int64_t i = 0; i < f->out->size; i++) x[i] = (float)((double)x[i] / 255 * white);
+    return true;
 }
 
 static bool is_image(const char *path)

@@ -30,11 +30,13 @@ typedef struct {
 
 /* ------------------------------------------------------------------ samples */
 
-/* The middle square of what resizing to 256/224 of the size would give, in pixels of the image. */
+/* The middle square of what resizing to 256/224 of the size would give, in pixels of the image; all of an image that has the
+ * size already. */
 static plm__window middle(const plm__image *image, int size)
 {
     const double w = (double)image->width, h = (double)image->height;
-    const double side = fmin(w, h) * size / fmax(size, round(size * 256. / 224));
+    const bool   fits = image->width == size && image->height == size;
+    const double side = fits ? size : fmin(w, h) * size / fmax(size, round(size * 256. / 224));
     return (plm__window){ (w - side) / 2, (h - side) / 2, side, side };
 }
 

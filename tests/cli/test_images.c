@@ -71,8 +71,57 @@ static void test_refused(void **state)
     assert_sentence("expected images:DIR");
 }
 
+/* The answer to `image` without its name. */
+static void ask(const char *weights, const char *image, char answer[1024])
+{
+    assert_int_equal(run("predict --weights '%s' '%s'", weights, image), 0);
+    const char *row = strstr(out, image);
+    assert_non_null(row);
+    snprintf(answer, 1024, "%s", row + strlen(image));
+}
+
+static void save_net(const char *path, int side, double scale)
+{
+    plm_ctx   *ctx = plm_ctx_new(NULL);
+    plm_graph *net = plm_graph_new(ctx);
+    plm_node   h   = plm_nn_flatten(plm_nn_input(net, plm_shape_of(1, side, side)));
+    plm_graph_output(plm_nn_linear(h, &(plm_linear_desc){ .out = 3 }), "logits");
+    plm_graph_set_normalization(net,
+                                &(plm_normalization){ .scale = scale, .channels = 1, .mean = { .25 }, .std = { .5 } });
+    const bool saved = plm_graph_init(net, PLM_INIT_AGD) && plm_graph_save(net, path);
+    plm_graph_free(net);
+    plm_ctx_free(ctx);
+    assert_true(saved);
+}
+
+/* White is white in any kind of file, whatever the raw data has for it, and no edge is cut off. */
+static void test_same_picture(void **state)
+{
+    (void)state;
+    static const struct {
+        int    side;
+        double scale;
+    } nets[] = { { 8, 1. / 16 }, { 28, 1. / 255 }, { 28, 1 } };
+    for (size_t k = 0; k < sizeof nets / sizeof *nets; k++) {
+        const int side = nets[k].side;
+        uint8_t   pgm[16 + 28 * 28], *grey = pgm + sprintf((char *)pgm, "P5 %d %d 255\n", side, side);
+        char      weights[1024], path[1024], answer[2][1024];
+        for (int i = 0; i < side * side; i++) grey[i] = (uint8_t)(i < side ? 255 : i * 37 % 256);
+        snprintf(weights, sizeof weights, "%s", test_path("picture.safetensors"));
+        save_net(weights, side, nets[k].scale);
+        snprintf(path, sizeof path, "%s", test_path("picture.pgm"));
+        write_bytes(path, pgm, (size_t)(grey - pgm) + (size_t)(side * side));
+        ask(weights, path, answer[0]);
+        snprintf(path, sizeof path, "%s", test_path("picture.png"));
+        write_png(path, side, side, 8, PNG_COLOR_TYPE_GRAY, NULL, 0, grey);
+        ask(weights, path, answer[1]);
+        assert_string_equal(answer[0], answer[1]);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_train_and_predict), cmocka_unit_test(test_refused) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_train_and_predict), cmocka_unit_test(test_refused),
+                                        cmocka_unit_test(test_same_picture) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
