@@ -230,6 +230,8 @@ static bool read_classes(plm_graph *g, const cJSON *json)
         if (!cJSON_IsString(item)) return bad(g, "its class names are not strings");
         count++;
     }
+    if (count > plm_shape_count(plm_graph_output_shape(g)))
+        return bad(g, "its class names are more than its network has outputs");
     const char **names = plm__new(g->ctx, (size_t)count * sizeof *names, "class names");
     if (!names) return false;
     count                                         = 0;

@@ -150,6 +150,10 @@ static bool check(const plm_graph *g, const char *path, const char *call)
     if (g->normalization.channels > 1 && g->normalization.channels != plm_graph_input_shape(g).dim[0])
         return plm__fail(g->ctx, PLM_ERR_ARGUMENT, "%s: the normalisation has %d channels, the input %" PRId64, call,
                          g->normalization.channels, plm_graph_input_shape(g).dim[0]);
+    const int64_t outputs = plm_shape_count(plm_graph_output_shape(g));
+    if (g->class_count > outputs)
+        return plm__fail(g->ctx, PLM_ERR_ARGUMENT, "%s: %d class names, the network has %" PRId64 " outputs", call,
+                         g->class_count, outputs);
     return true;
 }
 

@@ -239,6 +239,10 @@ static void test_refused_calls(void **state)
     plm_graph_set_normalization(net, &(plm_normalization){ .channels = 3, .std = { 1, 1, 1 } });
     assert_false(plm_graph_save(net, path));
     assert_error(ctx, PLM_ERR_ARGUMENT, "the normalisation has 3 channels, the input 4");
+    plm_graph_set_normalization(net, NULL);
+    plm_graph_set_classes(net, some_classes, 5);
+    assert_false(plm_graph_save(net, path));
+    assert_error(ctx, PLM_ERR_ARGUMENT, "plm_graph_save: 5 class names, the network has 4 outputs");
     assert_int_equal(access(path, F_OK), -1);
     assert_null(plm_graph_open(ctx, path));
     assert_error(ctx, PLM_ERR_IO, "net.safetensors: No such file");

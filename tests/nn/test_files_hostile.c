@@ -190,6 +190,7 @@ static void test_other_parts(void **state)
     } cases[] = {
         { "classes", "3", "its class names are not an array" },
         { "classes", "[3]", "its class names are not strings" },
+        { "classes", "['a','b','c']", "its class names are more than its network has outputs" },
         { "classes", "[", "plummet.classes in its metadata is not JSON" },
         { "normalization", "[]", "its normalisation has an impossible scale" },
         { "normalization", "{'scale':1,'channels':17}", "its normalisation has an impossible scale or number" },
