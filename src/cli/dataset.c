@@ -215,7 +215,7 @@ bool cli_dataset_form(plm_ctx *ctx, const cli_settings *s, cli_form *form)
 }
 
 /* The csv numbers the classes that it has; the network those that it was trained on: `number` leads from one to the other,
- * by name. */
+ * by name; without names they are the same. */
 static bool match_classes(plm_ctx *ctx, const plm_dataset *d, const plm_graph *net, int64_t *number)
 {
     const int known = plm_graph_class_count(net);
@@ -268,7 +268,8 @@ plm_dataset *cli_dataset_for(plm_ctx *ctx, const cli_settings *s, const plm_grap
                      cli_shape_text(in, want), s->dataset, cli_shape_text(form.shape, have));
         return NULL;
     }
-    if (out.rank != 1 || (!csv_path(s) && out.dim[0] != form.classes)) {
+    const bool by_name = csv_path(s) && plm_graph_class_count(net) > 0;
+    if (out.rank != 1 || (!by_name && out.dim[0] != form.classes)) {
         plm_ctx_fail(ctx, PLM_ERR_SHAPE, "%s has an output of shape %s, %s has %lld classes", s->weights,
                      cli_shape_text(out, want), s->dataset, (long long)form.classes);
         return NULL;

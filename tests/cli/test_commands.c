@@ -292,6 +292,27 @@ static void test_csv(void **state)
     assert_sentence("has the class \"above\", which the network does not know");
 }
 
+/* A network without names of classes: labels are told apart by their order alone, so none may be missing. */
+static void test_csv_without_names(void **state)
+{
+    char net[1024], csv[1024];
+    snprintf(net, sizeof net, "%s", test_path("nameless.safetensors"));
+    snprintf(csv, sizeof csv, "%s", test_path("some.csv"));
+    plm_ctx       *ctx = *state;
+    plm_graph     *g   = plm_graph_new(ctx);
+    const plm_node x   = plm_nn_input(g, plm_shape_of(2));
+    plm_graph_output(plm_nn_linear(x, &(plm_linear_desc){ .out = 3 }), NULL);
+    const bool saved = plm_graph_init(g, PLM_INIT_AGD) && plm_graph_save(g, net);
+    plm_graph_free(g);
+    assert_true(saved);
+    write_text(csv, "x,y,label\n1,2,0\n3,4,2\n");
+    assert_int_equal(run("evaluate --weights %s --dataset csv:%s --label label", net, csv), 1);
+    assert_sentence("has an output of shape [3], csv:");
+    assert_sentence("some.csv has 2 classes");
+    write_text(csv, "x,y,label\n1,2,0\n3,4,2\n5,6,1\n");
+    assert_int_equal(run("evaluate --weights %s --dataset csv:%s --label label", net, csv), 0);
+}
+
 /* Which first lines of a csv are headers, for a network of the columns x and y. */
 static void test_first_line(void **state)
 {
@@ -433,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_predict),
         cmocka_unit_test(test_predict_bad_input),
         cmocka_unit_test(test_csv),
+        ctx_test(test_csv_without_names),
         cmocka_unit_test(test_first_line),
         ctx_test(test_predict_overflow),
         cmocka_unit_test(test_bench),
