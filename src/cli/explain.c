@@ -41,6 +41,8 @@ static bool parse_rival(const char *word, cli_rival *r)
     snprintf(r->name, sizeof r->name, "%.*s", length, word);
     if (!cli_optimizer_known("--vs", r->name)) return false;
     if (!colon) return true;
+    if (!cli_optimizer_owns(r->name, "lr"))
+        return cli_usage_error("--vs is \"%s\": %s has no learning rate", word, r->name);
     r->lr = strtod(colon + 1, &end);
     return (end != colon + 1 && !*end && r->lr > 0 && r->lr <= 1e30) ||
            cli_usage_error("--vs is \"%s\", expected optimisers, each with a rate above 0 if need be: adam:1e-4,sgd",

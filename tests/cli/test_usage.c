@@ -110,6 +110,7 @@ static const misuse wrong_usage[] = {
     { "explain --vs adam,", "--vs is \"\", known are agd, sgd, adam" },
     { "explain --vs adam:fast", "--vs is \"adam:fast\", expected optimisers, each with a rate" },
     { "explain --vs adam:-1", "--vs is \"adam:-1\"" },
+    { "explain --vs sgd:0.5,agd:0.5", "--vs is \"agd:0.5\": agd has no learning rate" },
     { "explain --vs adam:nan", "--vs is \"adam:nan\"" },
     { "explain --what-if hieght*2", "--what-if is \"hieght*2\", expected changes of depth or width like width*2" },
     { "explain --what-if width", "--what-if is \"width\"" },
