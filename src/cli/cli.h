@@ -226,7 +226,9 @@ typedef struct {
     float  *x; /* [count, size] */
     int64_t count, size;
 } cli_input;
-/* A .csv (or "-": standard input), .f32, .pgm, .png or .jpg for a network with this input; `label`: a csv column to pass over. */
+/* Is it "-" (standard input, a csv) or a name that ends with .csv, .f32, .pgm, .png or .jpg?  Else a wrong use. */
+bool cli_input_known(const char *path);
+/* Such a file for a network with this input; `label`: a csv column to pass over. */
 bool cli_input_read(plm_ctx *ctx, const char *path, const char *label, const plm_graph *net, cli_input *input);
 void cli_input_free(cli_input *input);
 

@@ -306,6 +306,13 @@ static bool is_image(const char *path)
     return end && (strcasecmp(end, ".png") == 0 || strcasecmp(end, ".jpg") == 0 || strcasecmp(end, ".jpeg") == 0);
 }
 
+bool cli_input_known(const char *path)
+{
+    return is_image(path) || strcmp(path, "-") == 0 || ends(path, ".csv") || ends(path, ".f32") || ends(path, ".pgm") ||
+           cli_usage_error(
+               "%s: expected a .csv, .f32 or .pgm file, a .png or .jpg image, or - for csv from standard input", path);
+}
+
 bool cli_input_read(plm_ctx *ctx, const char *path, const char *label, const plm_graph *net, cli_input *input)
 {
     const bool csv = ends(path, ".csv") || strcmp(path, "-") == 0;
@@ -316,9 +323,6 @@ bool cli_input_read(plm_ctx *ctx, const char *path, const char *label, const plm
         if (!read) cli_input_free(input);
         return read;
     }
-    if (!csv && !ends(path, ".f32") && !ends(path, ".pgm"))
-        return cli_usage_error(
-            "%s: expected a .csv, .f32 or .pgm file, a .png or .jpg image, or - for csv from standard input", path);
     bool ok = read_whole(&f);
     if (ok && csv) ok = read_csv(&f, label);
     else if (ok) ok = ends(path, ".f32") ? read_f32(&f) : read_pgm(&f, net);

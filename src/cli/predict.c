@@ -91,6 +91,8 @@ bool cli_predict(plm_ctx *ctx, const cli_settings *s, const char *const *inputs,
     if (!s->weights) return cli_usage_error("predict needs --weights FILE, a saved network");
     if (count == 0)
         return cli_usage_error("predict needs an INPUT: a .csv, .f32 or .pgm file, a .png or .jpg image, or -");
+    for (int i = 0; i < count; i++)
+        if (!cli_input_known(inputs[i])) return false;
     plm_graph *net = cli_open(ctx, s);
     if (!net) return false;
     bool ok = true;

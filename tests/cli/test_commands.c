@@ -191,6 +191,9 @@ static void test_predict(void **state)
     /* Standard input named twice is at its end the second time. */
     assert_int_equal(run("predict --weights %s - - <%s", weights, path[0]), 1);
     assert_non_null(strstr(err, "standard input has no rows"));
+    assert_int_equal(run("predict --weights %s %s a.txt", weights, path[0]), 2);
+    assert_sentence("a.txt: expected a .csv");
+    assert_string_equal(out, "");
 }
 
 #define SIXTY_FOUR "0123456701234567012345670123456701234567012345670123456701234567"
