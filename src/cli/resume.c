@@ -118,19 +118,29 @@ static bool set_again(void *user, const cli_option *o, const char *value)
     return cli_set(user, o, value);
 }
 
+/* How many 0 stands for is the library's to say. */
+static int threads_of(const cli_settings *s)
+{
+    plm_ctx  *ctx     = plm_ctx_new(&(plm_ctx_desc){ .threads = (int)s->threads });
+    const int threads = plm_ctx_threads(ctx);
+    plm_ctx_free(ctx);
+    return threads;
+}
+
 /* The same bits come from the same machine only. */
 static void compare_machines(const cli_settings *s, const cJSON *config)
 {
+    const int    now     = threads_of(s);
     const char  *onednn  = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(config, "onednn"));
     const char  *isa     = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(config, "isa"));
     const cJSON *threads = cJSON_GetObjectItemCaseSensitive(config, "threads");
     if ((onednn && strcmp(onednn, plm_engine_version()) != 0) || (isa && strcmp(isa, plm_engine_isa()) != 0) ||
-        (cJSON_IsNumber(threads) && threads->valuedouble != (double)s->threads))
+        (cJSON_IsNumber(threads) && threads->valuedouble != now))
         fprintf(stderr,
-                "plummet: the run was made with oneDNN %s, %s and %d threads and goes on with %s, %s and %lld: it will "
+                "plummet: the run was made with oneDNN %s, %s and %d threads and goes on with %s, %s and %d: it will "
                 "differ in the last digits\n",
                 onednn ? onednn : "?", isa ? isa : "?", cJSON_IsNumber(threads) ? threads->valueint : 0,
-                plm_engine_version(), plm_engine_isa(), (long long)s->threads);
+                plm_engine_version(), plm_engine_isa(), now);
 }
 
 bool cli_resume(const cli_words *words, cli_settings *s, cJSON **config, char why[CLI_SENTENCE])

@@ -279,7 +279,8 @@ static void test_more_epochs(void **state)
     assert_int_equal(run("%s --epochs 2 --save-every 1 --out '%s'", how, more), 0);
     assert_int_equal(run("train --resume '%s'", more), 0);
     assert_non_null(strstr(out, "is finished, after 2 epochs; a larger --epochs goes on"));
-    assert_int_equal(run("train --resume '%s' --epochs 4 --quiet", more), 0);
+    assert_int_equal(run("train --resume '%s' --epochs 4 --quiet --threads 0", more), 0);
+    assert_string_equal(err, ""); /* as many threads as before */
     assert_same_model(whole, more);
     assert_same_rows(whole, more);
     path_in(path, more, "config.json");
