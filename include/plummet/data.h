@@ -24,7 +24,8 @@ typedef struct {
 PLM_API plm_dataset *plm_dataset_from_arrays(plm_ctx *ctx, const plm_arrays_desc *desc);
 
 /* A comma-separated file with a header line; `label` names the column of labels (text or numbers: classes are the distinct
- * values, in sorted order: as numbers if all are).  All other columns are numbers.  Errors name file, line and column.
+ * values, in sorted order: as numbers if all are and are below 2^53).  All other columns are numbers.  Errors name file, line
+ * and column.
  *
  * With .normalize each column has its mean subtracted and is divided by its standard deviation, both over all rows (a
  * constant column becomes 0).  Up to PLM_MAX_CHANNELS columns, that is the data set's normalisation, one channel a column,

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EXACT 0x1p53 /* below it different whole numbers are different doubles */
+
 typedef struct {
     const char *text;
     double      number; /* 0 unless all labels are numbers */
@@ -141,7 +143,7 @@ static bool make_classes(csv_table *t)
     bool    numbers = true;
     double  value;
     int64_t classes = 0;
-    for (int64_t i = 0; i < t->rows && numbers; i++) numbers = number(t->labels[i].text, &value);
+    for (int64_t i = 0; i < t->rows && numbers; i++) numbers = number(t->labels[i].text, &value) && fabs(value) < EXACT;
     for (int64_t i = 0; i < t->rows && numbers; i++) number(t->labels[i].text, &t->labels[i].number);
     qsort(t->labels, (size_t)t->rows, sizeof *t->labels, compare);
 

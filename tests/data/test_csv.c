@@ -85,6 +85,20 @@ static void test_number_labels(void **state)
     plm_dataset_free(d);
 }
 
+/* Numbers that are the same double, 2^53 and one more, are two labels: as text, with the others. */
+static void test_large_labels(void **state)
+{
+    plm_ctx     *ctx = *state;
+    plm_dataset *d   = read_csv(ctx, "a,kind\n0,9007199254740993\n0,9007199254740992\n0,10\n0,9\n", &by_kind);
+    assert_ok(ctx);
+    check_rows(d, 4, (double[]){ 0, 0, 0, 0 }, (int64_t[]){ 3, 2, 0, 1 });
+    plm_dataset_free(d);
+    d = read_csv(ctx, "a,kind\n0,9007199254740991\n0,-9007199254740991\n0,9007199254740990\n0,9\n", &by_kind);
+    assert_ok(ctx);
+    check_rows(d, 4, (double[]){ 0, 0, 0, 0 }, (int64_t[]){ 3, 0, 2, 1 });
+    plm_dataset_free(d);
+}
+
 /* Few columns: raw numbers and a normalisation of one channel a column.  A constant column becomes 0. */
 static void test_normalize_few(void **state)
 {
@@ -247,6 +261,7 @@ int main(void)
         ctx_test(test_plain),
         ctx_test(test_spelling),
         ctx_test(test_number_labels),
+        ctx_test(test_large_labels),
         ctx_test(test_normalize_few),
         ctx_test(test_normalize_many),
         ctx_test(test_refused_text),
