@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,10 +206,9 @@ static bool keep_standard_streams(void)
     return true;
 }
 
-int plm_main(int argc, char **argv, const plm_cli_extra *extra)
+static int run_words(int argc, char **argv, const plm_cli_extra *extra)
 {
     const char *word = argc > 1 ? argv[1] : "";
-    if (!keep_standard_streams()) return fail("a standard stream is closed and /dev/null cannot be opened");
     cli_usage_begin();
     cli_signals_forget();
     cli_optimizers_use(extra);
@@ -231,5 +231,18 @@ int plm_main(int argc, char **argv, const plm_cli_extra *extra)
     if (!inputs) return fail("out of memory");
     const int status = run_command(c, argc, argv, extra, inputs);
     free(inputs);
+    return status;
+}
+
+/* Numbers have a point, whatever the program's language. */
+int plm_main(int argc, char **argv, const plm_cli_extra *extra)
+{
+    if (!keep_standard_streams()) return fail("a standard stream is closed and /dev/null cannot be opened");
+    const locale_t c = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    if (!c) return fail("out of memory");
+    const locale_t before = uselocale(c);
+    const int      status = run_words(argc, argv, extra);
+    uselocale(before);
+    freelocale(c);
     return status;
 }

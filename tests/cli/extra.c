@@ -1,4 +1,6 @@
 /* extra.c: a user's own program: `plummet` with architectures, an optimiser and a module of its own. */
+#include <locale.h>
+
 #include <plummet/cli.h>
 
 static plm_node build_tanh(plm_node x, const plm_arch_desc *d)
@@ -102,5 +104,6 @@ int main(int argc, char **argv)
         { .name = "swish-net", .summary = "a hidden layer of swish", .build = build_swish },
         { 0 }
     };
+    setlocale(LC_ALL, "");
     return plm_main(argc, argv, &(plm_cli_extra){ .archs = archs, .optimizers = optimizers, .modules = modules });
 }

@@ -124,10 +124,30 @@ static void test_modules(void **state)
     assert_sentence("its kind \"swish\" is not known here");
 }
 
+/* In a language that writes 0,5 numbers have a point all the same. */
+static void test_language(void **state)
+{
+    (void)state;
+    char command[2048];
+    snprintf(command, sizeof command,
+             "localedef -i de_DE -f UTF-8 '%s/de_DE.UTF-8' >/dev/null 2>&1; test \"$(locale decimal_point)\" = ,",
+             test_path(""));
+    setenv("LOCPATH", test_path(""), 1);
+    setenv("LC_ALL", "de_DE.UTF-8", 1);
+    const bool there  = system(command) == 0;
+    const int  status = extra(TINY "--optim sgd --lr 0.5");
+    unsetenv("LC_ALL");
+    unsetenv("LOCPATH");
+    if (!there) skip(); /* no such language here */
+    assert_int_equal(status, 0);
+    assert_int_equal(strncmp(out, "test accuracy 0.", 16), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_fields_are_options), cmocka_unit_test(test_help),
-                                        cmocka_unit_test(test_ranges), cmocka_unit_test(test_resume_and_grid),
-                                        cmocka_unit_test(test_modules) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fields_are_options), cmocka_unit_test(test_help),    cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_resume_and_grid),    cmocka_unit_test(test_modules), cmocka_unit_test(test_language)
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
