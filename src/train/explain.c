@@ -152,6 +152,10 @@ static bool make_samples(plm_explain *e)
     if (plm_dataset_classes(d->data) == 0)
         return plm__fail(e->ctx, PLM_ERR_ARGUMENT, "plm_explain_new: %s has numbers as targets, expected classes",
                          plm_dataset_name(d->data));
+    if (plm_shape_count(plm_dataset_x_shape(d->data)) != e->d_0)
+        return plm__fail(e->ctx, PLM_ERR_SHAPE, "plm_explain_new: %s has %lld numbers a sample, the network takes %lld",
+                         plm_dataset_name(d->data), (long long)plm_shape_count(plm_dataset_x_shape(d->data)),
+                         (long long)e->d_0);
     const int64_t count = plm_dataset_count(d->data);
     if (d->batch > count) d->batch = count;
     e->samples = d->full ? count : d->batch;

@@ -440,6 +440,16 @@ static void test_errors(void **state)
     assert_null(plm_explain_new(f->net, &(plm_explain_desc){ .data = numbers }));
     plm_dataset_free(numbers);
     assert_error(f->ctx, PLM_ERR_ARGUMENT, "has numbers as targets, expected classes");
+    plm_explain_free(f->e);
+    plm_optimizer_free(f->o);
+    plm_graph_free(f->net);
+    f->e   = NULL;
+    f->o   = NULL;
+    f->net = plm_graph_new(f->ctx);
+    plm_graph_output(plm_nn_linear(plm_nn_input(f->net, plm_shape_of(50)), &(plm_linear_desc){ .out = CLASSES }), "y");
+    assert_true(plm_graph_init(f->net, PLM_INIT_AGD));
+    assert_null(plm_explain_new(f->net, &(plm_explain_desc){ .data = f->data }));
+    assert_error(f->ctx, PLM_ERR_SHAPE, "has 12 numbers a sample, the network takes 50");
 }
 
 static void test_failing_allocations(void **state)
