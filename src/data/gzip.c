@@ -8,7 +8,7 @@
 #define DEFLATE_RATIO 1032 /* the most that a byte of deflate can become: zlib's technical details */
 /* zlib (1.2.13) takes a file that was cut off for whole if its input ends just where memory for output does: twice this, or
  * ours if we ask for so much at once.  So we ask for less, and no usual size is a multiple of this. */
-#define BUFFER 131071
+#define BUFFER 65521
 
 /* Why zlib stopped short of `want` bytes of content.  Always false. */
 static bool broken(const plm__gzip *f, int64_t want)
