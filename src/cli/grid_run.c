@@ -123,6 +123,7 @@ bool cli_grid_run(plm_ctx *ctx, cli_grid *g, bool quiet, const plm_cli_extra *ex
     for (p.cell = 0; p.cell < g->count; p.cell++) {
         if (g->cell[p.cell].done) continue;
         p.number++;
+        if (!plm_run_complete(ctx, g->cell[p.cell].dir)) return false;
         if (!cli_cell_read(ctx, &g->cell[p.cell])) return false; /* another process may have made it */
         if (g->cell[p.cell].done) p.left -= work_of(&g->cell[p.cell]);
         else if (!run_cell(ctx, &p, extra)) return false;

@@ -237,6 +237,7 @@ static bool nothing_to_do(const cli_settings *s)
 
 bool cli_train(plm_ctx *ctx, const cli_settings *s, const plm_cli_extra *extra)
 {
+    if (s->resume && !plm_run_complete(ctx, s->out)) return false;
     if (nothing_to_do(s)) {
         printf("%s is finished, after %lld epochs; a larger --epochs goes on\n", s->out, (long long)s->epochs_before);
         return true;

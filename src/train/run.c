@@ -72,6 +72,13 @@ bool plm__run_lock(plm_run *run)
     return plm__fail(run->ctx, PLM_ERR_STATE, "another run is writing into %s", run->partial);
 }
 
+bool plm__run_sync(plm_run *run)
+{
+    plm_ctx *ctx = run->ctx;
+    return plm__lines_sync(ctx, &run->monitor) && plm__lines_sync(ctx, &run->steps) &&
+           plm__lines_sync(ctx, &run->metrics);
+}
+
 /* Why no more can be written into the run. */
 static const char *ended(const plm_run *run)
 {
@@ -117,17 +124,16 @@ bool plm_run_step(plm_run *run, const plm_step *step)
     return !ferror(run->steps.file) || plm__io_error(run->ctx, "write", run->steps.path);
 }
 
-/* Closes the files and gives the folder its name. */
+/* Gives the folder its name, and then closes the files: until it has its name, metrics.csv keeps others away. */
 static bool finish(plm_run *run)
 {
-    plm_ctx *ctx = run->ctx;
-    if (!plm__lines_close(ctx, &run->monitor) || !plm__lines_close(ctx, &run->steps) ||
-        !plm__lines_close(ctx, &run->metrics))
-        return false;
-    if (!plm__sync_folder(ctx, run->partial)) return false;
-    if (rename(run->partial, run->dir) != 0) return plm__io_error(ctx, "rename the finished run to", run->dir);
-    run->finished = plm__sync_parent(ctx, run->dir);
-    return run->finished;
+    plm_ctx *ctx   = run->ctx;
+    bool     named = plm__sync_folder(ctx, run->partial);
+    if (named && rename(run->partial, run->dir) != 0)
+        named = plm__io_error(ctx, "rename the finished run to", run->dir);
+    run->finished      = named && plm__sync_parent(ctx, run->dir);
+    const bool monitor = plm__lines_close(ctx, &run->monitor), steps = plm__lines_close(ctx, &run->steps);
+    return plm__lines_close(ctx, &run->metrics) && monitor && steps && run->finished;
 }
 
 bool plm_run_finish(plm_run *run, plm_graph *net)
@@ -136,7 +142,8 @@ bool plm_run_finish(plm_run *run, plm_graph *net)
     char path[PATH_MAX];
     if (!net || !run->metrics.file)
         return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_finish: %s", net ? ended(run) : "net is NULL");
-    return plm__join(run->ctx, path, run->partial, PLM__MODEL) && plm_graph_save(net, path) && finish(run);
+    return plm__join(run->ctx, path, run->partial, PLM__MODEL) && plm__run_sync(run) && plm_graph_save(net, path) &&
+           finish(run);
 }
 
 bool plm_run_diverged(plm_run *run, const char *why)
@@ -145,9 +152,34 @@ bool plm_run_diverged(plm_run *run, const char *why)
     plm__lines note = { 0 };
     if (!why || !run->metrics.file)
         return plm__fail(run->ctx, PLM_ERR_STATE, "plm_run_diverged: %s", why ? ended(run) : "why is NULL");
-    if (!plm__lines_create(run->ctx, &note, run->partial, PLM__DIVERGED)) return false;
+    if (!plm__run_sync(run) || !plm__lines_create(run->ctx, &note, run->partial, PLM__DIVERGED)) return false;
     fprintf(note.file, "%s\n", why);
     return plm__lines_close(run->ctx, &note) && finish(run);
+}
+
+/* A model is the last that a run gets, and one that goes on loses it: where it is, everything is. */
+static bool is_whole(plm_run *run)
+{
+    char model[PATH_MAX], metrics[PATH_MAX];
+    return plm__join(run->ctx, model, run->partial, PLM__MODEL) &&
+           plm__join(run->ctx, metrics, run->partial, "metrics.csv") && access(run->dir, F_OK) != 0 &&
+           access(model, F_OK) == 0 && access(metrics, F_OK) == 0;
+}
+
+bool plm__run_complete(plm_ctx *ctx, const char *dir, const char *call)
+{
+    plm_run *run = plm__run_make(ctx, dir, false, true, call);
+    if (run && is_whole(run) && plm__lines_open(ctx, &run->metrics, run->partial, "metrics.csv") && plm__run_lock(run))
+        finish(run);
+    plm_run_free(run);
+    return ctx->status == PLM_OK;
+}
+
+bool plm_run_complete(plm_ctx *ctx, const char *dir)
+{
+    if (!ctx || ctx->status != PLM_OK) return false;
+    if (!dir) return plm__fail(ctx, PLM_ERR_ARGUMENT, "plm_run_complete: dir is NULL");
+    return plm__run_complete(ctx, dir, "plm_run_complete");
 }
 
 void plm_run_free(plm_run *run)

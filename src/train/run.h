@@ -46,6 +46,10 @@ bool plm__run_ready(plm_run *run);
 /* Takes the lock that a run in progress holds on its metrics.csv, which goes when the file is closed or the process ends. */
 bool plm__run_lock(plm_run *run);
 
+bool plm__run_sync(plm_run *run); /* all rows so far are on the disk */
+/* As plm_run_complete, for `call`. */
+bool plm__run_complete(plm_ctx *ctx, const char *dir, const char *call);
+
 /* ",x": nine digits give every float back; what does not exist is empty. */
 void plm__run_put(FILE *file, double x);
 

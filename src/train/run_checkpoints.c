@@ -79,10 +79,8 @@ bool plm__run_save(plm_run *run, const plm_graph *net, const plm_optimizer *opt,
     char path[PATH_MAX];
     if (run->ctx->status != PLM_OK) return false;
     if (!run->metrics.file) return plm__fail(run->ctx, PLM_ERR_STATE, "plm_train: the run has ended");
-    return plm__lines_sync(run->ctx, &run->metrics) && plm__lines_sync(run->ctx, &run->steps) &&
-           plm__lines_sync(run->ctx, &run->monitor) && path_of(run, at->step, path) &&
-           plm_checkpoint_save(path, net, opt, at, recipe) && plm__sync_folder(run->ctx, run->partial) &&
-           remove_old(run);
+    return plm__run_sync(run) && path_of(run, at->step, path) && plm_checkpoint_save(path, net, opt, at, recipe) &&
+           plm__sync_folder(run->ctx, run->partial) && remove_old(run);
 }
 
 /* ------------------------------------------------------------------ going on */

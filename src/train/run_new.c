@@ -98,7 +98,7 @@ static bool check_entry(void *user, const char *name)
             l->partial);
     if (strcmp(name, PLM__MODEL) == 0)
         return plm__fail(l->ctx, PLM_ERR_STATE,
-                         "%s has the model of a whole run: rename it, or choose another name or remove the folder",
+                         "%s has the model of a whole run: resume it, or choose another name or remove the folder",
                          l->partial);
     return is_ours(name) ||
            plm__fail(l->ctx, PLM_ERR_IO,

@@ -174,6 +174,14 @@ static void test_resume(void **state)
     assert_true(exists(in(second, "model.safetensors")));
     assert_false(exists(left));
 
+    slurp(in(second, "metrics.csv"), before, sizeof before);
+    assert_int_equal(rename(second, left), 0); /* killed when its model was saved: it only lacks its name */
+    assert_int_equal(run("compare " SMALL "--seeds 2 --out '%s'", dir), 0);
+    assert_non_null(strstr(out, "1 of 2 runs are there already\n\nfcn 2x8 on digits"));
+    slurp(in(second, "metrics.csv"), after, sizeof after);
+    assert_string_equal(before, after);
+    assert_false(exists(left));
+
     assert_int_equal(run("compare " SMALL "--seeds 2 --out '%s'", dir), 0);
     assert_non_null(strstr(out, "2 of 2 runs are there already\n\nfcn 2x8 on digits"));
     assert_int_equal(run("compare " SMALL "--seeds 2 --dry-run --out '%s'", dir), 0);

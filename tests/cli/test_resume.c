@@ -286,6 +286,10 @@ static void test_more_epochs(void **state)
     path_in(path, more, "config.json");
     slurp(path, out, sizeof out);
     assert_non_null(strstr(out, "\"epochs\":\t4"));
+    snprintf(path, sizeof path, "%s.partial", whole);
+    assert_int_equal(rename(whole, path), 0); /* killed when its model was saved: it only lacks its name */
+    assert_int_equal(run("train --resume '%s'", whole), 0);
+    assert_non_null(strstr(out, "is finished, after 4 epochs; a larger --epochs goes on"));
     assert_int_equal(run("train --resume '%s' --epochs 9", whole), 1);
     assert_sentence("is finished and has no checkpoint to go on from");
 }

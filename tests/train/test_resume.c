@@ -113,6 +113,31 @@ static void test_more_epochs(void **state)
     job_end(&j);
 }
 
+/* A finished run that goes on is unfinished again: the model that it had is not that of a whole run. */
+static void test_model_goes(void **state)
+{
+    (void)state;
+    name_dirs("six", "goes");
+    recipe r = { .dir = dir[0], .opt = OPT_AGD, .epochs = 6 };
+    job_done(r);
+    r.dir         = dir[1];
+    r.epochs      = 2;
+    r.save_epochs = 1;
+    job_done(r);
+    r.resume  = true;
+    r.epochs  = 6;
+    r.fail_at = 12;
+    job_done(r);
+    assert_false(exists(in(dir[1], ".partial/model.safetensors")));
+    plm_ctx *ctx = plm_ctx_new(NULL);
+    assert_true(plm_run_complete(ctx, dir[1]));
+    plm_ctx_free(ctx);
+    assert_false(exists(dir[1]));
+    r.fail_at = 0;
+    job_done(r);
+    assert_same_runs(dir[0], dir[1]);
+}
+
 /* ------------------------------------------------------------------ checkpoints in the folder */
 
 static int count_names(const char *path, const char *begins)
@@ -383,6 +408,7 @@ static void test_from_the_beginning(void **state)
             assert_int_equal(rename(dir[1], in(dir[1], ".partial")), 0);
             assert_int_equal(truncate(in(dir[1], ".partial/metrics.csv"), cut == 1 ? 20 : 0), 0);
             assert_int_equal(unlink(in(dir[1], ".partial/steps.csv")), 0);
+            assert_int_equal(unlink(in(dir[1], ".partial/model.safetensors")), 0);
         }
         const job j = job_done(r);
         assert_false(j.from_checkpoint);
@@ -447,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_every_step),
         cmocka_unit_test(test_more_epochs),
+        cmocka_unit_test(test_model_goes),
         cmocka_unit_test(test_last_two_kept),
         cmocka_unit_test(test_falls_back),
         cmocka_unit_test(test_none_usable),

@@ -153,8 +153,49 @@ static void test_left_over(void **state)
     assert_int_equal(unlink(in(dir, ".partial/thesis.txt")), 0);
     assert_true(plm_graph_save(net, in(dir, ".partial/model.safetensors")));
     assert_null(plm_run_new(ctx, dir, CONFIG, false, false));
-    assert_error(ctx, PLM_ERR_STATE, "left.partial has the model of a whole run: rename it");
+    assert_error(ctx, PLM_ERR_STATE, "left.partial has the model of a whole run: resume it");
     assert_true(exists(in(dir, ".partial/model.safetensors")) && exists(in(dir, ".partial/config.json")));
+    plm_graph_free(net);
+}
+
+/* A process that ends between saving the model and naming the folder leaves a whole run, which gets its name; no other does. */
+static void test_complete(void **state)
+{
+    plm_ctx        *ctx = *state;
+    plm_graph      *net = small_net(ctx);
+    char            dir[1024];
+    const plm_epoch one = row_of(1);
+    path_of(dir, "complete");
+    assert_true(plm_run_complete(ctx, dir)); /* there is none */
+    plm_run *run = plm_run_new(ctx, dir, CONFIG, false, true);
+    assert_true(plm_run_epoch(run, &one));
+    assert_true(plm_run_complete(ctx, dir)); /* it is in progress, but has no model yet */
+    assert_true(plm_graph_save(net, in(dir, ".partial/model.safetensors")));
+    assert_false(plm_run_complete(ctx, dir));
+    assert_error(ctx, PLM_ERR_STATE, "another run is writing into");
+    plm_run_free(run);
+    assert_true(plm_run_complete(ctx, in(dir, ".partial/")));
+    assert_ok(ctx);
+    assert_false(exists(in(dir, ".partial")));
+    assert_true(exists(in(dir, "model.safetensors")) && exists(in(dir, "config.json")));
+    assert_string_equal(content(in(dir, "metrics.csv")),
+                        HEADER "\n1,1.33333333,0.25,1.5,0.75,0.2,0.1,0.3,0.002,0.001,0.003,1.5\n");
+    assert_true(plm_run_complete(ctx, dir)); /* it is whole */
+
+    path_of(dir, "unfinished");
+    plm_run_free(plm_run_new(ctx, dir, CONFIG, false, false));
+    assert_true(plm_run_complete(ctx, dir));
+    assert_true(exists(in(dir, ".partial/metrics.csv")) && !exists(dir));
+    assert_true(plm_graph_save(net, in(dir, ".partial/model.safetensors")));
+    assert_int_equal(mkdir(dir, 0777), 0); /* another of that name has come */
+    assert_true(plm_run_complete(ctx, dir));
+    assert_true(exists(in(dir, ".partial/model.safetensors")));
+    assert_int_equal(rmdir(dir), 0);
+    assert_null(plm_run_resume(ctx, dir, NULL, false, false)); /* it has its name now */
+    assert_error(ctx, PLM_ERR_STATE, "unfinished is finished and has no checkpoint to go on from");
+    assert_true(exists(in(dir, "model.safetensors")));
+    assert_false(plm_run_complete(ctx, NULL));
+    assert_error(ctx, PLM_ERR_ARGUMENT, "plm_run_complete: dir is NULL");
     plm_graph_free(net);
 }
 
@@ -410,6 +451,7 @@ int main(void)
         ctx_test(test_files),
         ctx_test(test_plain_columns),
         ctx_test(test_left_over),
+        ctx_test(test_complete),
         ctx_test(test_diverged),
         ctx_test(test_refused),
         ctx_test(test_taken_meanwhile),
