@@ -31,8 +31,8 @@ class ScaledReLU(nn.Module):
         return F.relu(x) * math.sqrt(2)
 
 
-def fcn(depth, width):
-    sizes = [math.prod(IMAGE)] + [width] * (depth - 1)
+def fcn(depth, width, inputs=math.prod(IMAGE)):
+    sizes = [inputs] + [width] * (depth - 1)
     layers = [nn.Flatten()]
     for d_in, d_out in zip(sizes, sizes[1:]):
         layers += [nn.Linear(d_in, d_out, bias=False), ScaledReLU()]
@@ -116,7 +116,8 @@ class AGD:
         eta = math.log((1 + math.sqrt(1 + 4 * G)) / 2)
         for w, norm in zip(self.weights, norms):
             # A tap whose norm is zero has a gradient of zeros, and 0 / 1 leaves it alone.
-            w -= eta / L * self.scale(w) / norm.where(norm > 0, 1) * w.grad
+            w -= eta / L * self.scale(w) / norm.where(norm > 0, torch.ones_like(norm)) * w.grad
+        return eta
 
     def zero_grad(self):
         for w in self.weights:
