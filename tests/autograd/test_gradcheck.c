@@ -195,6 +195,10 @@ static void test_errors(void **state)
     const plm_tensor labels = plm_tensor_wrap(PLM_I64, plm_shape_of(1), x);
     assert_false(plm_gradcheck(ctx, relu_of, NULL, &labels, 1, NULL, NULL));
     assert_error(ctx, PLM_ERR_ARGUMENT, "plm_gradcheck: input 0 is no f32 tensor with memory");
+    assert_false(plm_gradcheck(ctx, relu_of, NULL, &in, 1, &(plm_gradcheck_desc){ .step = 1e-7 }, NULL));
+    assert_error(ctx, PLM_ERR_ARGUMENT, "plm_gradcheck: step 1e-07, tolerance 0.01: expected 1e-6 to 1e6, and 0 to 1");
+    assert_false(plm_gradcheck(ctx, relu_of, NULL, &in, 1, &(plm_gradcheck_desc){ .tolerance = 1 }, NULL));
+    assert_error(ctx, PLM_ERR_ARGUMENT, "tolerance 1: expected");
 }
 
 int main(void)

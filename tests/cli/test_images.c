@@ -55,6 +55,10 @@ static void test_train_and_predict(void **state)
     assert_non_null(strstr(out, "\"samples\":10"));
     assert_int_not_equal(run("predict --weights '%s.run/model.safetensors' '%s/no.png'", dir, dir), 0);
     assert_sentence("no.png: cannot open");
+    snprintf(path, sizeof path, "mv '%s/val/light' '%s/val/bright'", dir, dir);
+    assert_int_equal(system(path), 0);
+    assert_int_equal(run("evaluate --weights '%s.run/model.safetensors' --dataset 'images:%s'", dir, dir), 1);
+    assert_sentence("class 0 is \"bright\" in images:");
 }
 
 static void test_refused(void **state)
@@ -119,9 +123,24 @@ static void test_same_picture(void **state)
     }
 }
 
+/* A network of something else. */
+static void test_other_network(void **state)
+{
+    (void)state;
+    char weights[1024];
+    begin("cli_images_other");
+    write_split("train", "light");
+    write_split("test", "light");
+    snprintf(weights, sizeof weights, "%s", test_path("three.safetensors"));
+    save_net(weights, 8, 1);
+    assert_int_equal(run("evaluate --weights '%s' --dataset 'images:%s'", weights, dir), 1);
+    assert_sentence("three.safetensors has an output of shape [3], images:");
+    assert_non_null(strstr(err, " has 2 classes"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_train_and_predict), cmocka_unit_test(test_refused),
-                                        cmocka_unit_test(test_same_picture) };
+                                        cmocka_unit_test(test_same_picture), cmocka_unit_test(test_other_network) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

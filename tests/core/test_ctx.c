@@ -118,8 +118,9 @@ static void test_bad_descs_are_errors_of_the_new_context(void **state)
         const char  *part;
     } bad[] = { { { .threads = -3 }, "threads is -3" },
                 { { .threads = 5000 }, "threads is 5000, expected 0 to 4096" },
-                { { .allocator = half }, "only one of alloc and free" } };
-    for (int i = 0; i < 3; i++) {
+                { { .allocator = half }, "only one of alloc and free" },
+                { { .conv = (plm_conv_algorithm)3 }, "conv is 3, expected PLM_CONV_AUTO, _DIRECT or _WINOGRAD" } };
+    for (int i = 0; i < 4; i++) {
         plm_ctx_desc d  = bad[i].desc;
         d.on_error      = listen;
         d.on_error_user = &heard;

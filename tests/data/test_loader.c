@@ -147,6 +147,8 @@ static void test_refused(void **state)
     plm_loader *l = plm_loader_new(d, NULL);
     plm_loader_seek(l, -2);
     assert_error(ctx, PLM_ERR_ARGUMENT, "epoch is -2, expected 0 or more");
+    plm_loader_skip(l, -1);
+    assert_error(ctx, PLM_ERR_ARGUMENT, "plm_loader_skip: batches is -1, expected 0 or more");
     assert_false(plm_loader_next(l, NULL));
     assert_error(ctx, PLM_ERR_ARGUMENT, "batch is NULL");
     plm_ctx_fail(ctx, PLM_ERR_STATE, "the first cause");

@@ -63,6 +63,7 @@ BAD(norm_eps, plm_nn_batch_norm(f->x, &(plm_batch_norm_desc){ .name = "bn", .eps
 BAD(norm_momentum, plm_nn_batch_norm(f->x, &(plm_batch_norm_desc){ .name = "bn", .momentum = 1.5 }))
 BAD(pool_without_kernel, plm_nn_max_pool2d(f->x, NULL))
 BAD(pool_on_vector, plm_nn_avg_pool2d(plm_nn_flatten(f->x), &(plm_pool2d_desc){ .name = "p", .kernel = 2 }))
+BAD(pool_huge, plm_nn_max_pool2d(f->x, &(plm_pool2d_desc){ .name = "p", .kernel = 2, .stride = 40000 }))
 BAD(pool_stride, plm_nn_max_pool2d(f->x, &(plm_pool2d_desc){ .name = "p", .kernel = 2, .stride = -1 }))
 BAD(pool_pad, plm_nn_avg_pool2d(f->x, &(plm_pool2d_desc){ .name = "p", .kernel = 2, .pad = 2 }))
 BAD(pool_window, plm_nn_max_pool2d(f->x, &(plm_pool2d_desc){ .name = "p", .kernel = 9 }))
@@ -134,6 +135,8 @@ static const bad bads[] = {
     { "pool_without_kernel", pool_without_kernel, PLM_ERR_ARGUMENT,
       "max_pool2d at max_pool2d0: kernel 0, stride 0, pad 0: kernel is required" },
     { "pool_on_vector", pool_on_vector, PLM_ERR_SHAPE, "avg_pool2d at p: its input is [192] without the batch axis" },
+    { "pool_huge", pool_huge, PLM_ERR_ARGUMENT,
+      "max_pool2d at p: kernel 2, stride 40000, pad 0: each is at most 32768" },
     { "pool_stride", pool_stride, PLM_ERR_ARGUMENT, "max_pool2d at p: kernel 2, stride -1, pad 0" },
     { "pool_pad", pool_pad, PLM_ERR_ARGUMENT, "avg_pool2d at p: kernel 2, stride 2, pad 2" },
     { "pool_window", pool_window, PLM_ERR_SHAPE,

@@ -172,6 +172,18 @@ static void test_nothing_left(void **state)
     assert_as_before(&w);
     assert_false(plm_train(w.net, w.opt, w.data, &(plm_train_desc){ .on_nonfinite = (plm_nonfinite)7 }, NULL));
     assert_error(w.ctx, PLM_ERR_ARGUMENT, "plm_train: there is no on_nonfinite 7");
+    assert_false(plm_train(w.net, w.opt, w.data, &(plm_train_desc){ .save_steps = 5 }, NULL));
+    assert_error(w.ctx, PLM_ERR_ARGUMENT, "save_epochs is 0, save_steps 5, but there is no run to save into");
+    plm_ctx *other = plm_ctx_new(NULL);
+    plm_run *run   = plm_run_new(other, test_path("theirs"), "{}", false, false);
+    assert_ok(other);
+    assert_false(plm_train(w.net, w.opt, w.data, &(plm_train_desc){ .run = run, .save_epochs = -1 }, NULL));
+    assert_error(w.ctx, PLM_ERR_ARGUMENT, "save_epochs is -1, save_steps 0, expected 0 or more");
+    assert_false(plm_train(w.net, w.opt, w.data, &(plm_train_desc){ .run = run }, NULL));
+    assert_error(w.ctx, PLM_ERR_ARGUMENT, "plm_train: the run belongs to another context than the graph");
+    plm_run_free(run);
+    plm_ctx_free(other);
+    assert_as_before(&w);
     end(&w);
 }
 
