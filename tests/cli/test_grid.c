@@ -66,6 +66,13 @@ static void test_names(void **state)
     assert_string_equal(name_of(&s), "fcn-10x256-digits-sgd-val100-loss-xent-momentum0.9-nesterov-weight-decay5e-4");
     assert_true(SETTINGS(&s, "--optim", "adam", "--betas", "0.8,0.99"));
     assert_string_equal(name_of(&s), "fcn-10x256-digits-adam-betas0.8-0.99");
+    assert_true(SETTINGS(&s, "--dataset", "csv:measurements-of-forty-two-letters-a-file.csv", "--label",
+                         "the-kind-that-was-measured-a-long-column", "--val", "100", "--loss", "xent", "--optim", "sgd",
+                         "--momentum", "0.9", "--nesterov", "--weight-decay", "5e-4", "--batch-size", "64"));
+    const char *longest = name_of(&s); /* more than it first has room for */
+    assert_true(strlen(longest) > 128);
+    assert_non_null(strstr(longest, "-batch-size64"));
+    assert_non_null(strstr(longest, "-momentum0.9-nesterov-weight-decay5e-4"));
 
     /* A path becomes a word, and another path of the same end another word. */
     assert_true(SETTINGS(&s, "--dataset", "csv:/data/my rows.csv", "--label", "y"));

@@ -123,6 +123,19 @@ static void test_same_picture(void **state)
     }
 }
 
+/* A folder without train and test: a part of it is for the test. */
+static void test_one_folder(void **state)
+{
+    (void)state;
+    begin("cli_images_one");
+    write_split(".", "light");
+    assert_int_equal(
+        run("train --dataset 'images:%s' --arch fcn --size 8 --width 8 --epochs 1 --out '%s.run'", dir, dir), 0);
+    assert_non_null(strstr(out, "samples: 8 training, 2 test, 0 validation; 2 classes"));
+    assert_int_equal(run("evaluate --weights '%s.run/model.safetensors' --dataset 'images:%s' --json", dir, dir), 0);
+    assert_non_null(strstr(out, "\"samples\":10"));
+}
+
 /* A network of something else. */
 static void test_other_network(void **state)
 {
@@ -141,6 +154,7 @@ static void test_other_network(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_train_and_predict), cmocka_unit_test(test_refused),
-                                        cmocka_unit_test(test_same_picture), cmocka_unit_test(test_other_network) };
+                                        cmocka_unit_test(test_same_picture), cmocka_unit_test(test_one_folder),
+                                        cmocka_unit_test(test_other_network) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
