@@ -193,13 +193,14 @@ PLM_API bool plm_bench(plm_graph *net, plm_optimizer *opt, const plm_bench_desc 
  * replaced, unless it has checkpoints, a whole model or what is no part of a run. */
 PLM_API plm_run *plm_run_new(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
 /* Opens DIR.partial (`dir` is either name), so that plm_train takes it up at its newest checkpoint; a finished DIR becomes
- * DIR.partial again, without its model, to be given more epochs.  metrics.csv, steps.csv and monitor.csv keep the rows up to the
- * checkpoint.  All that happens when the run goes on: one that plm_train refuses is as it was, or as plm_run_complete leaves it.
- * The last three arguments as when it was new; config: NULL keeps the file.  Errors: no such run, both of them there, in use,
- * finished without a checkpoint. */
+ * DIR.partial again, to be given more epochs.  metrics.csv, steps.csv and monitor.csv keep the rows up to the checkpoint.  All
+ * that happens when the run goes on: one that plm_train refuses is as it was, or as plm_run_complete leaves it.  The last three
+ * arguments as when it was new; config: NULL keeps the file.  Errors: no such run, both of them there, in use, finished without
+ * a checkpoint. */
 PLM_API plm_run *plm_run_resume(plm_ctx *ctx, const char *dir, const char *config, bool with_val, bool with_steps);
 /* A run whose process ended between saving the model and renaming the folder is whole: DIR.partial (`dir` is either name) is
- * renamed to DIR.  Any other is left alone, and that is no error.  Errors: in use; PLM_ERR_IO. */
+ * renamed to DIR.  Any other is left alone, and that is no error; so is one with checkpoints, which plm_run_resume finishes.
+ * Errors: in use; PLM_ERR_IO. */
 PLM_API bool plm_run_complete(plm_ctx *ctx, const char *dir) PLM_MUST_CHECK;
 PLM_API bool plm_run_has_checkpoint(const char *dir);                            /* DIR.partial, by either name */
 PLM_API bool plm_run_epoch(plm_run *run, const plm_epoch *epoch) PLM_MUST_CHECK; /* one row, flushed */

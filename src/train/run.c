@@ -157,13 +157,14 @@ bool plm_run_diverged(plm_run *run, const char *why)
     return plm__lines_close(run->ctx, &note) && finish(run);
 }
 
-/* A model is the last that a run gets, and one that goes on loses it: where it is, everything is. */
+/* A model is the last that a run gets.  One that went on after it was finished may have an older model, but has checkpoints;
+ * from those it goes on in any case. */
 static bool is_whole(plm_run *run)
 {
     char model[PATH_MAX], metrics[PATH_MAX];
     return plm__join(run->ctx, model, run->partial, PLM__MODEL) &&
            plm__join(run->ctx, metrics, run->partial, "metrics.csv") && access(run->dir, F_OK) != 0 &&
-           access(model, F_OK) == 0 && access(metrics, F_OK) == 0;
+           access(model, F_OK) == 0 && access(metrics, F_OK) == 0 && !plm_run_has_checkpoint(run->dir);
 }
 
 bool plm__run_complete(plm_ctx *ctx, const char *dir, const char *call)

@@ -61,7 +61,7 @@ static bool rename_back(plm_run *run)
            plm__join(run->ctx, run->metrics.path, run->partial, "metrics.csv");
 }
 
-/* Removes what a process that died was about to write, and what says that the run has ended: its model, or that it was nan. */
+/* Removes what a process that died was about to write, and what said that the run had ended in nan. */
 static bool remove_stale(void *user, const char *name)
 {
     static const char *const whole[] = { PLM__MODEL, PLM__CHECKPOINT, "config.json" };
@@ -70,7 +70,7 @@ static bool remove_stale(void *user, const char *name)
     bool                     half = false;
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) half |= strncmp(name, whole[i], strlen(whole[i])) == 0;
     half = half && (strstr(name, ".partial-") || strcmp(name, "config.json.new") == 0);
-    return (!half && strcmp(name, PLM__MODEL) != 0 && strcmp(name, PLM__DIVERGED) != 0) ||
+    return (!half && strcmp(name, PLM__DIVERGED) != 0) ||
            (plm__join(run->ctx, path, run->partial, name) &&
             (unlink(path) == 0 || plm__io_error(run->ctx, "remove", path)));
 }
